@@ -1,0 +1,87 @@
+"""The map of the house: every interface of txevents, with its contract.
+
+From the network to the function: an `IIntake` takes an `Envelope` from a source and gives it, as a
+typed event where a class is declared, to an `IEventEmitter`; this asks its `IEventLinker` who
+listens, and runs the handlers of those `ISubscription`s.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class IEventLinker(Interface):
+    """Who listens to what. Knows nothing about running handlers."""
+
+    def subscribe(handler, *keys, **policy):
+        """Register `handler` for each of `keys` and return its `ISubscription`.
+
+        A key is an interface, a class (its subclasses match too), a topic, a topic pattern, `...`
+        for everything, or a tuple of interfaces and classes for `emit_objects`. `policy` holds the
+        fields of `txevents.policy.Policy`, and `name`.
+        """
+
+    def on(*keys, **policy):
+        """Return a decorator that subscribes a function, and a context manager: see `Linkage`."""
+
+    def subscriptions_for(event):
+        """Return the tuple of subscriptions that `event` reaches now, in the order of calling.
+
+        Raises `InvalidEvent` for `None`, `""` and a class.
+        """
+
+    def subscriptions_for_objects(objects):
+        """The same for the tuple of objects of one `emit_objects`."""
+
+
+class ISubscription(Interface):
+    """One handler, the keys it listens to, its policy; also the handle that cancels it."""
+
+    handler = Attribute("The callable.")
+    keys = Attribute("The tuple of keys it was registered for.")
+    name = Attribute("A name for logs; by default `module.qualname` of the handler.")
+    policy = Attribute("A `txevents.policy.Policy`.")
+    active = Attribute("Whether the handler may still be called.")
+
+    def cancel():
+        """End the subscription; after this returns the handler is not started again.
+
+        Returns `True`, and `False` when there was nothing to cancel any more.
+        """
+
+
+class IEventEmitter(Interface):
+    """How an event runs through its handlers. Owned by the reactor thread."""
+
+    linker = Attribute("The `IEventLinker` asked at each emission; may be replaced at any time.")
+
+    def emit(event, /, *args, **kwargs):
+        """Emit an event and return a Deferred that fires with its `Outcome`.
+
+        `event` is an object, whose handlers are called `handler(event, *args, **kwargs)`, or a
+        topic, whose handlers are called `handler(*args, **kwargs)`. The Deferred fires when each
+        handler has settled and never fails because of one; cancelling it cancels what runs and
+        what has not started, and fires it. Raises `InvalidEvent` at once for what is no event.
+        """
+
+    def emit_objects(*objects):
+        """Like `emit`, for the handlers of a tuple key; they are called `handler(*objects)`."""
+
+    def notify(event, /, *args, **kwargs):
+        """Emit and forget: failures go to the `on_failure` callbacks and the log. Returns `None`."""
+
+
+class IIntake(Interface):
+    """Where every source delivers: the shared acceptance path."""
+
+    full = Attribute("Whether as many accepted events are unfinished as may be.")
+
+    def accept(envelope):
+        """Check and schedule one event.
+
+        Raises `txevents.wire.problems.Refusal` when the event cannot be taken; then none of its
+        handlers runs. Returns `None` when all of them have been scheduled.
+        """
+
+    def when_ready():
+        """Return a Deferred that fires with `None` once `full` is false."""
