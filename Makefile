@@ -4,7 +4,7 @@ TCP_PORT ?= 9000
 
 BIN := .venv/bin
 HTTP := http://127.0.0.1:$(HTTP_PORT)
-ORDER := {"specversion":"1.0","id":"1","source":"/shop","type":"com.example.order.placed","data":{"order_id":"o-1","total":"9.50"}}
+EVENT = {"specversion":"1.0","id":"$(1)","source":"/shop","type":"com.example.order.placed","data":{"order_id":"o-$(1)","total":"9.50"}}
 
 .PHONY: help run test bench clean
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ run: .venv/.installed ## start the service with the demo handlers; HTTP_PORT and
 	@echo
 	@echo '1. A CloudEvent by HTTP'
 	@echo
-	@echo "  curl -i $(HTTP)/events -H 'Content-Type: application/cloudevents+json' -d '"'$(ORDER)'"'"
+	@echo "  curl -i $(HTTP)/events -H 'Content-Type: application/cloudevents+json' -d '"'$(call EVENT,1)'"'"
 	@echo
 	@echo '2. A webhook'
 	@echo
@@ -26,7 +26,7 @@ run: .venv/.installed ## start the service with the demo handlers; HTTP_PORT and
 	@echo
 	@echo '3. A line by TCP, and its answer'
 	@echo
-	@echo "  echo '"'$(ORDER)'"' | bash -c 'exec 3<>/dev/tcp/127.0.0.1/$(TCP_PORT); cat >&3; head -n 1 <&3'"
+	@echo "  echo '"'$(call EVENT,2)'"' | bash -c 'exec 3<>/dev/tcp/127.0.0.1/$(TCP_PORT); cat >&3; head -n 1 <&3'"
 	@echo
 	@exec $(BIN)/twistd --nodaemon --pidfile= events \
 		--http tcp:$(HTTP_PORT):interface=127.0.0.1 \

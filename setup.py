@@ -12,5 +12,6 @@ setup(
         "twisted.plugins",
     ],
     package_dir={"": "."},
-    include_package_data=True,  # py.typed and the like: what MANIFEST.in has of them
+    # include_package_data goes by MANIFEST.in, and finds nothing with a package_dir of ".".
+    package_data={"txevents": ["py.typed", "**/*.css", "**/*.html", "**/*.js", "**/*.svg"]},
 )

@@ -202,7 +202,18 @@ class Emission:
     `start` runs the handlers; `deferred` fires with the `Outcome` when each has settled.
     """
 
-    __slots__ = ("_emitter", "_pending", "_results", "_running", "_stopped", "args", "deferred", "event", "kwargs", "subscriptions")
+    __slots__ = (
+        "_emitter",
+        "_pending",
+        "_results",
+        "_running",
+        "_stopped",
+        "args",
+        "deferred",
+        "event",
+        "kwargs",
+        "subscriptions",
+    )
 
     def __init__(
         self,
@@ -236,7 +247,7 @@ class Emission:
                     self._settle(index, Result(subscription, "cancelled"))
                     continue
                 begun = begin(self._emitter, subscription, self.event, self.args, self.kwargs)
-                if isinstance(begun, Result):
+                if type(begun) is Result:
                     self._settle(index, begun)
                 else:
                     self._running[index] = begun

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -119,6 +120,16 @@ def current_envelope() -> Envelope | None:
     `None` when the event did not come from the network.
     """
     return _envelope.get()
+
+
+@contextmanager
+def carrying(envelope: Envelope) -> Iterator[None]:
+    """Make `envelope` the current one for what is emitted in the block; for sources."""
+    token = _envelope.set(envelope)
+    try:
+        yield
+    finally:
+        _envelope.reset(token)
 
 
 def topic_of(event: object) -> str:

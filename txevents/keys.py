@@ -11,6 +11,7 @@ from zope.interface.interface import InterfaceClass
 from txevents.errors import InvalidEvent, InvalidHandler, InvalidKey
 from txevents.topics import check_topic
 
+
 def check_event(event: object) -> None:
     if event is None:
         raise InvalidEvent("None is not an event")
@@ -18,7 +19,9 @@ def check_event(event: object) -> None:
         if not event:
             raise InvalidEvent("an empty string is not a topic")
     elif isinstance(event, type):
-        raise InvalidEvent(f"{event.__qualname__} is a class: emit an instance, {event.__name__}(...)")
+        raise InvalidEvent(
+            f"{event.__qualname__} is a class: emit an instance, {event.__name__}(...)"
+        )
     elif isinstance(event, InterfaceClass):
         raise InvalidEvent(f"{event.__name__} is an interface: emit an object that provides it")
 

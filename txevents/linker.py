@@ -12,9 +12,12 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import is_dataclass
 from itertools import count
 from typing import Any
 
+import attrs
+import msgspec
 from zope.interface import implementedBy, implementer, providedBy
 
 from txevents.events import Envelope, classes_of_topic, declarations, topic_of_class
@@ -78,7 +81,12 @@ class EventLinker:
         check_handler(handler)
         keys = check_keys(keys)
         subscription = Subscription(
-            self, handler, keys, Policy(**policy) if policy else DEFAULT_POLICY, name, next(self._order)
+            self,
+            handler,
+            keys,
+            Policy(**policy) if policy else DEFAULT_POLICY,
+            name,
+            next(self._order),
         )
         for key in keys:
             self._add(key, subscription)
@@ -117,8 +125,9 @@ class EventLinker:
     def class_for(self, topic: str) -> type | None:
         """Return the class that a message of `topic` is read as: declared for it, and reached.
 
-        Where several classes declare the topic with `@event` and subscriptions reach them, it is
-        the one declared last. `None` when there is none.
+        Only attrs classes, dataclasses and `msgspec.Struct`s count, as data can be read into them.
+        Where several declare the topic with `@event` and subscriptions reach them, it is the one
+        declared last. `None` when there is none.
         """
         if self.plans.declarations != (declared := declarations()):
             self.plans.clear()
@@ -127,7 +136,7 @@ class EventLinker:
             return self.plans.classes[topic]
         except KeyError:
             pass
-        candidates = classes_of_topic(topic)
+        candidates = [cls for cls in classes_of_topic(topic) if _has_fields(cls)]
         if not candidates:
             return None
         reached = next((c for c in reversed(candidates) if self._reaches_class(c)), None)
@@ -252,6 +261,11 @@ class PlanCache:
     def changed(self, originally_changed: object) -> None:
         """Do what zope.interface asks of a dependent of a specification: start anew."""
         self.clear()
+
+
+def _has_fields(cls: type) -> bool:
+    """Tell whether data can be read into `cls`."""
+    return attrs.has(cls) or is_dataclass(cls) or issubclass(cls, msgspec.Struct)
 
 
 def _places(spec: Any, cls: type) -> dict[Any, int]:

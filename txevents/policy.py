@@ -28,7 +28,9 @@ def _check_callable(keyword: str, value: object) -> None:
         raise InvalidHandler(f"{keyword} must be callable, not {value!r}")
 
 
-def _predicates(where: Predicate | tuple[Predicate, ...] | list[Predicate] | None) -> tuple[Predicate, ...]:
+def _predicates(
+    where: Predicate | tuple[Predicate, ...] | list[Predicate] | None,
+) -> tuple[Predicate, ...]:
     if where is None:
         return ()
     predicates = tuple(where) if isinstance(where, tuple | list) else (where,)
@@ -64,7 +66,9 @@ class Policy:
     once: bool = False
     priority: float = attrs.field(default=0, validator=_check_priority)
     where: tuple[Predicate, ...] = attrs.field(default=(), converter=_predicates)
-    on_success: Callable[[Any], object] | None = attrs.field(default=None, validator=_check_callback)
+    on_success: Callable[[Any], object] | None = attrs.field(
+        default=None, validator=_check_callback
+    )
     on_failure: Callable[[Exception], object] | None = attrs.field(
         default=None, validator=_check_callback
     )

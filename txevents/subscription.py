@@ -27,7 +27,17 @@ class Subscription:
     reading.
     """
 
-    __slots__ = ("__weakref__", "_linker", "_name", "active", "handler", "keys", "order", "plain", "policy")
+    __slots__ = (
+        "__weakref__",
+        "_linker",
+        "_name",
+        "active",
+        "handler",
+        "keys",
+        "order",
+        "plain",
+        "policy",
+    )
 
     def __init__(
         self,

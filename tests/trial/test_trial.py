@@ -20,4 +20,4 @@ class EmitTests(TestCase):
         outcome = await ReactorEmitter(linker).emit(ping)
 
         outcome.raise_for_failures()
-        self.assertEqual(heard, [ping])
+        assert heard == [ping]

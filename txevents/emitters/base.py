@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from txevents.emission import Emission, Outcome
 from txevents.events import topic_of
-from txevents.interfaces import IEventEmitter, IEventLinker
+from txevents.interfaces import IEventEmitter
 from txevents.linker import EventLinker, default_linker
 from txevents.subscription import Subscription
 
@@ -34,7 +34,7 @@ class EventEmitter(ABC):
     A subclass implements `_process`.
     """
 
-    _log = Logger(namespace="txevents")
+    _log = Logger()
 
     def __init__(
         self,
@@ -48,6 +48,19 @@ class EventEmitter(ABC):
         self.linker = default_linker if linker is None else linker
         self.on_error = on_error
         self.on_failure = on_failure
+
+    @property
+    def linker(self) -> EventLinker:
+        """The linker asked at each emission; may be replaced at any time."""
+        return self._linker
+
+    @linker.setter
+    def linker(self, linker: EventLinker) -> None:
+        self._linker = linker
+        self._linker_replaced()
+
+    def _linker_replaced(self) -> None:  # noqa: B027 - optional for a subclass
+        """Hear that `linker` is another one."""
 
     @abstractmethod
     def _process(self, emission: Emission) -> None:

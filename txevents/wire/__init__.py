@@ -1,0 +1,1 @@
+"""From bytes to `Envelope` and back. Pure functions: nothing here does I/O or knows a reactor."""

@@ -1,0 +1,71 @@
+"""The acceptance path that all sources share: from an `Envelope` to scheduled handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, DeferredList
+from zope.interface import implementer
+
+from txevents.emitters.reactor import ReactorEmitter
+from txevents.events import Envelope, carrying
+from txevents.interfaces import IIntake
+from txevents.wire.problems import Busy
+from txevents.wire.typed import read_typed
+
+# Accepted and unfinished events: past this, HTTP answers 503 and TCP is not read.
+MAX_IN_FLIGHT = 10_000
+
+
+@implementer(IIntake)
+class Intake:
+    """Gives each envelope to one emitter for each linker, as the class declared for its topic.
+
+    A message whose topic is declared by an `@event` class that a subscription reaches arrives as an
+    instance of the class; any other arrives as the `Envelope`. `max_in_flight` bounds the events
+    that are accepted and not finished.
+    """
+
+    def __init__(
+        self, emitters: Sequence[ReactorEmitter], max_in_flight: int = MAX_IN_FLIGHT
+    ) -> None:
+        self._emitters = tuple(emitters)
+        self._max_in_flight = max_in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """How many events are accepted and not finished, in the emitter that has the most."""
+        return max([emitter.in_flight for emitter in self._emitters])
+
+    @property
+    def full(self) -> bool:
+        """Whether as many accepted events are unfinished as may be."""
+        return self.in_flight >= self._max_in_flight
+
+    def accept(self, envelope: Envelope) -> None:
+        """Check and schedule one event; see `IIntake`.
+
+        Raises `Refusal`: 422 when the data does not fit the declared class, 503 when full.
+        """
+        if self.full:
+            raise Busy("too many events are unfinished: send this one again later")
+        # All are read before any is scheduled: a refused event has run no handler.
+        events: list[tuple[ReactorEmitter, object]] = []
+        for emitter in self._emitters:
+            cls = emitter.linker.class_for(envelope.type)
+            events.append((emitter, envelope if cls is None else read_typed(envelope, cls)))
+        with carrying(envelope):
+            for emitter, event in events:
+                emitter.notify(event)
+
+    def when_ready(self) -> Deferred[None]:
+        """Return a Deferred that fires with `None` once `full` is false."""
+        return self._when_below(self._max_in_flight)
+
+    def when_idle(self) -> Deferred[None]:
+        """Return a Deferred that fires with `None` once nothing is in flight."""
+        return self._when_below(1)
+
+    def _when_below(self, limit: int) -> Deferred[None]:
+        waiting = [emitter.when_in_flight_below(limit) for emitter in self._emitters]
+        return DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)

@@ -1,0 +1,162 @@
+"""The TCP source: newline-delimited JSON, each line a CloudEvent in the JSON event format.
+
+The server answers with lines of JSON. `{"accepted": n}` is the count of lines of this connection
+that were accepted so far, once for whatever came together; `{"refused": {"index": i, "status": 400,
+"title": ..., "detail": ...}}` is for line number i, counted from 0. Empty lines do not count. A
+refused line does not end the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from txevents.inbound.base import Connection, SourceFactory
+from txevents.interfaces import IIntake
+from txevents.wire.cloudevents import read_structured
+from txevents.wire.problems import Busy, Refusal
+
+_encode = msgspec.json.Encoder().encode
+
+
+@attrs.frozen
+class TCPLimits:
+    """What a client may ask of a TCP source.
+
+    * `line`: bytes in a line; a longer one is refused with 413 and dropped.
+    * `idle_timeout`: seconds without a byte, or without reading answers, until the connection is
+      closed.
+    """
+
+    line: int = 256 * 1024
+    idle_timeout: int = 600
+
+
+class LineConnection(Connection):
+    """One connection of newline-delimited JSON."""
+
+    factory: TCPSource
+    _log = Logger()
+
+    def connectionMade(self) -> None:
+        """Wait for lines."""
+        super().connectionMade()
+        self._limits = self.factory.limits
+        self._buffer = bytearray()
+        self._dropping = False
+        self._lines: deque[bytes] = deque()
+        self._index = 0
+        self._accepted = 0
+        self._waiting = False
+        self._finishing = False
+        self.expect_within(self._limits.idle_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take all whole lines that came, in one go."""
+        if self.closing:
+            return
+        self.expect_within(self._limits.idle_timeout)
+        *lines, rest = data.split(b"\n")
+        if lines:
+            if self._dropping:
+                self._dropping = False
+                del lines[0]
+            elif self._buffer:
+                lines[0] = bytes(self._buffer) + lines[0]
+                self._buffer.clear()
+            self._lines.extend(lines)
+        if not self._dropping:
+            self._buffer += rest
+            if len(self._buffer) > self._limits.line + 1:  # 1 for a CR, which is not of the line
+                # Its beginning stands for it, so that it is refused in its turn.
+                self._lines.append(bytes(self._buffer))
+                self._buffer.clear()
+                self._dropping = True
+        self._take_lines()
+
+    def _take_lines(self) -> None:
+        accepted = self._accepted
+        while self._lines and not (self.paused or self._waiting):
+            line = self._lines.popleft().removesuffix(b"\r")
+            if line:
+                self._take(line)
+        if self._accepted > accepted:
+            self.transport.write(_encode({"accepted": self._accepted}) + b"\n")
+        if self._finishing and not self._lines:
+            self.close()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            if len(line) > self._limits.line:
+                raise Refusal(413, f"the line is longer than {self._limits.line} bytes")
+            self.factory.intake.accept(read_structured(line, "the line"))
+            self._accepted += 1
+        except Busy:
+            # Not refused: the line waits, and no more are read until there is room.
+            self._lines.appendleft(line)
+            self._wait()
+            return
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Exception:
+            self._log.failure("a line could not be processed")
+            self._refuse(Refusal(500, "the line could not be processed"))
+        self._index += 1
+
+    def _refuse(self, refusal: Refusal) -> None:
+        refused = {"refused": {"index": self._index, **refusal.members()}}
+        self.transport.write(_encode(refused) + b"\n")
+
+    def _wait(self) -> None:
+        self._waiting = True
+        self.transport.pauseProducing()
+        self.factory.intake.when_ready().addCallback(self._go_on)
+
+    def _go_on(self, _: None) -> None:
+        self._waiting = False
+        self.expect_within(self._limits.idle_timeout)
+        self._resume()
+
+    def resumeProducing(self) -> None:
+        """The client has read its answers."""
+        self.paused = False
+        self._resume()
+
+    def _resume(self) -> None:
+        """Take what has been received before reading more, so that nothing piles up here."""
+        if not self.closing and not self._waiting and not self.paused:
+            self._take_lines()
+        if not (self.closing or self._waiting or self.paused):
+            self.transport.resumeProducing()
+
+    def timed_out(self) -> None:
+        """Nothing came, or the client did not read, for too long."""
+        if self._waiting:
+            self.expect_within(self._limits.idle_timeout)
+        elif self.paused:
+            self.abort()
+        else:
+            self.close()
+
+    def finish(self) -> None:
+        """Close when the lines that have been received are taken."""
+        self._finishing = True
+        if not self._lines:
+            self.close()
+
+
+class TCPSource(SourceFactory):
+    """The factory of a TCP source. Give it to an endpoint, or to `twistd events --tcp`."""
+
+    protocol = LineConnection
+
+    def __init__(
+        self, intake: IIntake, reactor: IReactorTime, limits: TCPLimits = TCPLimits()
+    ) -> None:
+        super().__init__(reactor)
+        self.intake = intake
+        self.limits = limits

@@ -1,0 +1,44 @@
+"""The data of an `Envelope` as an instance of a declared class, validated."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from txevents.events import Envelope
+from txevents.wire.problems import Refusal
+
+T = TypeVar("T")
+
+_MISSING = re.compile(r"Object missing required field `(.+)`").fullmatch
+_INVALID = re.compile(r"Invalid (.+?)(?: string)?").fullmatch
+_EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `(.+?)`)?").fullmatch
+
+
+def read_typed(envelope: Envelope, cls: type[T]) -> T:
+    """Return the data of `envelope` as an instance of `cls`: attrs, dataclass or msgspec.Struct.
+
+    Raises `Refusal` (422) that names the field that does not fit: `data.total: expected decimal`.
+    """
+    if envelope.raw is None:
+        found = "missing" if envelope.data is None else "not JSON"
+        raise Refusal(422, f"data: expected a JSON object for {envelope.type}, but it is {found}")
+    try:
+        return msgspec.json.decode(envelope.raw, type=cls)
+    except msgspec.ValidationError as exc:
+        raise Refusal(422, _explain(str(exc))) from None
+
+
+def _explain(message: str) -> str:
+    """Turn ``Expected `int`, got `str` - at `$.n` `` into ``data.n: expected int, got str``."""
+    problem, _, path = message.partition(" - at `$")
+    field = f"data{path.rstrip('`')}"
+    if match := _MISSING(problem):
+        return f"{field}.{match[1]}: required, and missing"
+    if match := _EXPECTED(problem):
+        return f"{field}: expected {match[1]}" + (f", got {match[2]}" if match[2] else "")
+    if match := _INVALID(problem):
+        return f"{field}: expected {match[1]}"
+    return f"{field}: {problem}"
