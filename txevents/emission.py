@@ -6,7 +6,7 @@ from asyncio import isfuture
 from collections.abc import Awaitable, Coroutine, Generator
 from functools import partial
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -63,7 +63,10 @@ class Outcome:
         return [exc for pair in both for exc in pair if exc is not None]
 
     def raise_for_failures(self) -> None:
-        """Raise a `BaseExceptionGroup` (an `ExceptionGroup` if it can be) of `exceptions`, if any."""
+        """Raise an `ExceptionGroup` of `exceptions`, if there are any.
+
+        It is a `BaseExceptionGroup` when one of them is no `Exception`.
+        """
         if exceptions := self.exceptions:
             raise BaseExceptionGroup(f"{len(exceptions)} failed on {self.event!r}", exceptions)
 
@@ -130,8 +133,9 @@ def _broken(
     failure: Failure, emitter: EventEmitter, subscription: Subscription, event: object
 ) -> Result:
     """Settle a handler that raised a `BaseException` that is no `Exception` after it had waited."""
-    emitter.report_failure(failure.value, event, subscription)
-    return Result(subscription, "failed", exception=failure.value)
+    exception = cast(BaseException, failure.value)
+    emitter.report_failure(exception, event, subscription)
+    return Result(subscription, "failed", exception=exception)
 
 
 async def _settle(
@@ -193,7 +197,7 @@ def _continued(stepped: Coroutine[Any, Any, T], pending: Any) -> Generator[Any, 
         try:
             pending = step()
         except StopIteration as stop:
-            return stop.value
+            return cast(T, stop.value)
 
 
 class Emission:
@@ -241,21 +245,21 @@ class Emission:
         Lets a `BaseException` that is no `Exception`, such as `SystemExit`, through when the rest
         has been cancelled.
         """
-        try:
-            for index, subscription in enumerate(self.subscriptions):
-                if self._stopped:
-                    self._settle(index, Result(subscription, "cancelled"))
-                    continue
+        for index, subscription in enumerate(self.subscriptions):
+            if self._stopped:
+                self._settle(index, Result(subscription, "cancelled"))
+                continue
+            try:
                 begun = begin(self._emitter, subscription, self.event, self.args, self.kwargs)
-                if type(begun) is Result:
-                    self._settle(index, begun)
-                else:
-                    self._running[index] = begun
-                    begun.deferred.addCallback(partial(self._settle, index))
-        except BaseException as exc:
-            self._results[index] = Result(subscription, "failed", exception=exc)
-            self._cancel(self.deferred)
-            raise
+            except BaseException as exc:
+                self._results[index] = Result(subscription, "failed", exception=exc)
+                self._cancel(self.deferred)
+                raise
+            if isinstance(begun, Result):
+                self._settle(index, begun)
+            else:
+                self._running[index] = begun
+                begun.deferred.addCallback(partial(self._settle, index))
         self._countdown()
 
     def _settle(self, index: int, result: Result) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,8 +18,29 @@ from txevents.topics import check_topic, generality
 C = TypeVar("C", bound=type)
 
 _TOPIC = "__txevents_topic__"
-_declared: dict[str, list[weakref.ref[type]]] = {}
-_declarations = 0
+
+
+class _Declarations:
+    """Which classes declare which topic, without keeping the classes alive."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._classes: dict[str, list[weakref.ref[type]]] = {}
+
+    def add(self, topic: str, cls: type) -> None:
+        self._classes.setdefault(topic, []).append(weakref.ref(cls, partial(self._gone, topic)))
+        self.count += 1
+
+    def _gone(self, topic: str, ref: weakref.ref[type]) -> None:
+        self._classes[topic].remove(ref)
+        if not self._classes[topic]:
+            del self._classes[topic]
+
+    def classes(self, topic: str) -> list[type]:
+        return [cls for ref in self._classes.get(topic, ()) if (cls := ref()) is not None]
+
+
+_declared = _Declarations()
 
 _NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
@@ -35,11 +57,8 @@ def event(topic: str) -> Callable[[C], C]:
         raise InvalidTopic(f"a class needs a topic, not the pattern {topic!r}")
 
     def declare(cls: C) -> C:
-        global _declarations
         setattr(cls, _TOPIC, topic)
-        alive = [ref for ref in _declared.get(topic, ()) if ref() is not None]
-        _declared[topic] = [*alive, weakref.ref(cls)]
-        _declarations += 1
+        _declared.add(topic, cls)
         return cls
 
     return declare
@@ -47,12 +66,12 @@ def event(topic: str) -> Callable[[C], C]:
 
 def declarations() -> int:
     """Return how often `@event` has been used: whoever caches what it declared compares this."""
-    return _declarations
+    return _declared.count
 
 
 def classes_of_topic(topic: str) -> list[type]:
     """Return the classes, still alive, that declare `topic` with `@event`, in that order."""
-    return [cls for ref in _declared.get(topic, ()) if (cls := ref()) is not None]
+    return _declared.classes(topic)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):

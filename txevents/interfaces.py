@@ -7,13 +7,24 @@ listens, and runs the handlers of those `ISubscription`s.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:
+    from txevents.emission import Outcome
+    from txevents.events import Envelope
+    from txevents.subscription import Linkage, Subscription
 
 
 class IEventLinker(Interface):
     """Who listens to what. Knows nothing about running handlers."""
 
-    def subscribe(handler, *keys, **policy):
+    def subscribe(
+        handler: Callable[..., Any], *keys: Any, name: str | None = None, **policy: Any
+    ) -> Subscription:
         """Register `handler` for each of `keys` and return its `ISubscription`.
 
         A key is an interface, a class (its subclasses match too), a topic, a topic pattern, `...`
@@ -21,16 +32,16 @@ class IEventLinker(Interface):
         fields of `txevents.policy.Policy`, and `name`.
         """
 
-    def on(*keys, **policy):
+    def on(*keys: Any, name: str | None = None, **policy: Any) -> Linkage:
         """Return a decorator that subscribes a function, and a context manager: see `Linkage`."""
 
-    def subscriptions_for(event):
+    def subscriptions_for(event: object) -> tuple[Subscription, ...]:
         """Return the tuple of subscriptions that `event` reaches now, in the order of calling.
 
         Raises `InvalidEvent` for `None`, `""` and a class.
         """
 
-    def subscriptions_for_objects(objects):
+    def subscriptions_for_objects(objects: tuple[object, ...]) -> tuple[Subscription, ...]:
         """The same for the tuple of objects of one `emit_objects`."""
 
 
@@ -43,7 +54,7 @@ class ISubscription(Interface):
     policy = Attribute("A `txevents.policy.Policy`.")
     active = Attribute("Whether the handler may still be called.")
 
-    def cancel():
+    def cancel() -> bool:
         """End the subscription; after this returns the handler is not started again.
 
         Returns `True`, and `False` when there was nothing to cancel any more.
@@ -55,7 +66,7 @@ class IEventEmitter(Interface):
 
     linker = Attribute("The `IEventLinker` asked at each emission; may be replaced at any time.")
 
-    def emit(event, /, *args, **kwargs):
+    def emit(event: object, /, *args: Any, **kwargs: Any) -> Deferred[Outcome]:
         """Emit an event and return a Deferred that fires with its `Outcome`.
 
         `event` is an object, whose handlers are called `handler(event, *args, **kwargs)`, or a
@@ -64,11 +75,11 @@ class IEventEmitter(Interface):
         what has not started, and fires it. Raises `InvalidEvent` at once for what is no event.
         """
 
-    def emit_objects(*objects):
+    def emit_objects(*objects: object) -> Deferred[Outcome]:
         """Like `emit`, for the handlers of a tuple key; they are called `handler(*objects)`."""
 
-    def notify(event, /, *args, **kwargs):
-        """Emit and forget: failures go to the `on_failure` callbacks and the log. Returns `None`."""
+    def notify(event: object, /, *args: Any, **kwargs: Any) -> None:
+        """Emit and forget: failures go to the `on_failure` callbacks and to the log."""
 
 
 class IIntake(Interface):
@@ -76,12 +87,12 @@ class IIntake(Interface):
 
     full = Attribute("Whether as many accepted events are unfinished as may be.")
 
-    def accept(envelope):
+    def accept(envelope: Envelope) -> None:
         """Check and schedule one event.
 
         Raises `txevents.wire.problems.Refusal` when the event cannot be taken; then none of its
         handlers runs. Returns `None` when all of them have been scheduled.
         """
 
-    def when_ready():
+    def when_ready() -> Deferred[None]:
         """Return a Deferred that fires with `None` once `full` is false."""

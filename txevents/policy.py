@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 import attrs
@@ -45,7 +46,7 @@ def _check_callback(instance: object, attribute: Any, value: object) -> None:
 
 
 def _check_priority(instance: object, attribute: Any, value: object) -> None:
-    if not isinstance(value, int | float) or value != value:
+    if not isinstance(value, int | float) or isnan(value):
         raise InvalidHandler(f"priority must be a number, not {value!r}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.application.service import Service
@@ -70,10 +70,11 @@ class EventsService(Service):
             if source.port is None:
                 source.factory.stopping = False
                 listening = source.endpoint.listen(source.factory)
-                if isinstance(getattr(listening, "result", None), Failure):
-                    failed: list[Failure] = []
-                    listening.addErrback(failed.append)
-                    raise ConfigError(f"{source.name}: {one_line(failed[0].value)}")
+                failure = getattr(listening, "result", None)
+                if isinstance(failure, Failure):
+                    listening.addErrback(lambda _: None)
+                    reason = one_line(cast(BaseException, failure.value))
+                    raise ConfigError(f"{source.name}: {reason}")
                 listening.addCallback(self._listening, source)
                 listening.addErrback(self._not_listening, source)
 

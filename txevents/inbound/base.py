@@ -8,7 +8,7 @@ close anything.
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
     IPushProducer,
     IReactorTime,
     ISSLTransport,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
@@ -32,7 +31,7 @@ class Connection(Protocol):
     """A connection that is not read while its answers pile up, and not kept past its deadline."""
 
     factory: SourceFactory
-    transport: ITCPTransport
+    transport: Any  # an ITCPTransport that is an IConsumer and an IPushProducer
 
     def connectionMade(self) -> None:
         """Join the factory's connections."""
@@ -92,12 +91,11 @@ class Connection(Protocol):
         self.expect_within(LINGER)
         self.transport.unregisterProducer()
         self.transport.resumeProducing()
-        transport = self.transport
-        half = IHalfCloseableDescriptor.providedBy(transport)
-        if unread and half and not ISSLTransport.providedBy(transport):
-            cast(Any, transport).loseWriteConnection()
+        half = IHalfCloseableDescriptor.providedBy(self.transport)
+        if unread and half and not ISSLTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
         else:
-            transport.loseConnection()
+            self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close at once, whatever is still to be written."""
@@ -109,7 +107,7 @@ class SourceFactory(Factory):
     """Keeps the connections of one source, and the time for them."""
 
     noisy = False
-    protocol: type[Connection]
+    protocol: type[Connection]  # type: ignore[assignment] # narrower than Factory's
 
     def __init__(self, reactor: IReactorTime) -> None:
         self.ticks = 0

@@ -8,9 +8,9 @@ the CloudEvents specification: core (spec.md), JSON format (json-format.md), HTT
 from __future__ import annotations
 
 import binascii
-import calendar
 import re
 from base64 import b64decode
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,6 @@ BATCH = b"application/cloudevents-batch"
 JSON_EVENT = b"application/cloudevents+json"
 
 REQUIRED = ("specversion", "id", "source", "type")
-OPTIONAL = ("subject", "time", "datacontenttype", "dataschema")
 
 _MAX_INTEGER = 2**31 - 1
 _MIN_INTEGER = -(2**31)
@@ -83,17 +82,12 @@ def is_timestamp(value: str) -> bool:
     if _TIME(value) is None:
         return False
     day = value[8:10]
-    if day <= "28":
-        return True
-    year, month = int(value[:4]), int(value[5:7])
-    if month == 2 and day == "29":
-        return calendar.isleap(year)
-    return int(day) <= calendar.mdays[month]
+    return day <= "28" or int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
 
 @lru_cache(maxsize=256)
 def is_json(media_type: str) -> bool | None:
-    """Tell whether a media type is one of JSON (`*/json`, `*/*+json`); `None` if it is malformed."""
+    """Tell whether a media type is `*/json` or `*/*+json`; `None` if it is malformed."""
     match = _MEDIA_TYPE(media_type)
     if match is None:
         return None
@@ -217,10 +211,19 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Envelope
             "ce-... headers",
             Accept_Post="application/cloudevents+json",
         )
-    known = [attributes.pop(name, None) for name in (*REQUIRED, *OPTIONAL)]
-    known[6] = content_type
-    extensions = {name: _check_extension(name, value) for name, value in attributes.items()}
-    return _envelope(*known, extensions, body or None, None)
+    return _envelope(
+        specversion=attributes.pop("specversion", None),
+        id=attributes.pop("id", None),
+        source=attributes.pop("source", None),
+        type=attributes.pop("type", None),
+        subject=attributes.pop("subject", None),
+        time=attributes.pop("time", None),
+        datacontenttype=content_type,
+        dataschema=attributes.pop("dataschema", None),
+        extensions={name: _check_extension(name, text) for name, text in attributes.items()},
+        content=body or None,
+        raw=None,
+    )
 
 
 def _header_value(name: str, value: bytes) -> str:
