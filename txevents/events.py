@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from types import MappingProxyType
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -129,7 +128,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
         return hash((self.source, self.id))
 
 
-_envelope: ContextVar[Envelope | None] = ContextVar("txevents.current_envelope", default=None)
+# Set by the intake of the sources around what it emits.
+ENVELOPE: ContextVar[Envelope | None] = ContextVar("txevents.current_envelope", default=None)
 
 
 def current_envelope() -> Envelope | None:
@@ -138,17 +138,7 @@ def current_envelope() -> Envelope | None:
     It is at hand in the handler, in what the handler calls, and in events that the handler emits.
     `None` when the event did not come from the network.
     """
-    return _envelope.get()
-
-
-@contextmanager
-def carrying(envelope: Envelope) -> Iterator[None]:
-    """Make `envelope` the current one for what is emitted in the block; for sources."""
-    token = _envelope.set(envelope)
-    try:
-        yield
-    finally:
-        _envelope.reset(token)
+    return ENVELOPE.get()
 
 
 def topic_of(event: object) -> str:

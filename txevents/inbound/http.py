@@ -85,9 +85,16 @@ class HTTPConnection(Connection):
             if not self.closing:
                 self._refuse_and_close(self._refusal_for(exc))
         else:
-            # The parser keeps a field that does not end, so its callbacks are not enough.
-            if self._phase == "header" and self._unfinished > self._limits.header:
-                self._refuse_and_close(_too_large(self._limits.header))
+            self._check_unfinished()
+
+    def _check_unfinished(self) -> None:
+        """Refuse what the callbacks do not see: a field, or the frame of a chunk, without an end."""
+        if self._phase == "header" and self._unfinished > self._limits.header:
+            self._refuse_and_close(_too_large(self._limits.header))
+        elif self._phase == "body":
+            frames = self._unfinished - self._body_size
+            if frames > self._limits.header + self._limits.body:
+                self._refuse_and_close(_too_long(self._limits.body))
 
     def _refusal_for(self, exc: httptools.HttpParserError) -> Refusal:
         cause = exc.__context__

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from zope.interface import implementer
 
 from txevents.emitters.reactor import ReactorEmitter
-from txevents.events import Envelope, carrying
+from txevents.events import ENVELOPE, Envelope
 from txevents.interfaces import IIntake
 from txevents.wire.problems import Busy
 from txevents.wire.typed import read_typed
@@ -54,9 +54,12 @@ class Intake:
         for emitter in self._emitters:
             cls = emitter.linker.class_for(envelope.type)
             events.append((emitter, envelope if cls is None else read_typed(envelope, cls)))
-        with carrying(envelope):
+        token = ENVELOPE.set(envelope)
+        try:
             for emitter, event in events:
                 emitter.notify(event)
+        finally:
+            ENVELOPE.reset(token)
 
     def when_ready(self) -> Deferred[None]:
         """Return a Deferred that fires with `None` once `full` is false."""
