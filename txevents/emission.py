@@ -8,7 +8,7 @@ from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-import attrs
+import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
@@ -21,8 +21,7 @@ T = TypeVar("T")
 Status = Literal["done", "failed", "skipped", "cancelled"]
 
 
-@attrs.define
-class Result:
+class Result(msgspec.Struct, eq=False):
     """What became of one subscription in an emission.
 
     * `status`: `"done"`; `"failed"`: the handler or a predicate raised `exception`; `"skipped"`: a
@@ -39,8 +38,7 @@ class Result:
     callback_exception: Exception | None = None
 
 
-@attrs.define
-class Outcome:
+class Outcome(msgspec.Struct, eq=False):
     """What became of an emission: `results` has one `Result` for each subscription, in order."""
 
     event: object
@@ -147,7 +145,7 @@ async def _settle(
 ) -> Result:
     policy = subscription.policy
     try:
-        value = await (Deferred.fromFuture(awaitable) if isfuture(awaitable) else awaitable)
+        value = await _awaitable(awaitable)
     except Exception as exc:
         if running.cancelled and isinstance(exc, CancelledError):
             return Result(subscription, "cancelled", exception=exc)
@@ -163,7 +161,7 @@ async def _settle(
         try:
             returned = callback(argument)
             if hasattr(returned, "__await__"):
-                await (Deferred.fromFuture(returned) if isfuture(returned) else returned)
+                await _awaitable(returned)
         except Exception as exc:
             emitter.report_failure(exc, event, subscription, callback)
             result.callback_exception = exc
@@ -180,8 +178,13 @@ async def _claim_and_call(
         return _SKIPPED
     value = subscription.handler(*args, **kwargs)
     if hasattr(value, "__await__"):
-        return await (Deferred.fromFuture(value) if isfuture(value) else value)
+        return await _awaitable(value)
     return value
+
+
+def _awaitable(returned: Awaitable[Any]) -> Awaitable[Any]:
+    """Return what Deferred's coroutines can wait for: a Deferred in place of an asyncio future."""
+    return Deferred.fromFuture(returned) if isfuture(returned) else returned
 
 
 @coroutine
