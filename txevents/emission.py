@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from txevents.errors import HandlerTimeout
+from txevents.gate import NO_KEY, Dropped
 from txevents.subscription import Subscription
 
 if TYPE_CHECKING:
     from txevents.emitters.base import EventEmitter
 
 T = TypeVar("T")
-Status = Literal["done", "failed", "skipped", "cancelled"]
+Status = Literal["done", "failed", "skipped", "dropped", "cancelled"]
 
 
 class Result(msgspec.Struct, eq=False):
     """What became of one subscription in an emission.
 
     * `status`: `"done"`; `"failed"`: the handler or a predicate raised `exception`; `"skipped"`: a
-      predicate said no, or the subscription had been cancelled or used up before its turn;
-      `"cancelled"`: the emission was, before the handler had finished.
+      predicate said no, or the subscription had been cancelled, muted or used up before its turn;
+      `"dropped"`: the queue of its policy was full, and this was the rule for it; `"cancelled"`: the emission was, before the handler had finished.
     * `value`: what the handler returned, waited for.
     * `callback_exception`: what the `on_success` or `on_failure` callback raised.
     """
@@ -46,8 +49,8 @@ class Outcome(msgspec.Struct, eq=False):
 
     @property
     def ok(self) -> bool:
-        """Whether no handler and no callback failed, and none was cancelled."""
-        return not self.exceptions and all(r.status != "cancelled" for r in self.results)
+        """Whether no handler and no callback failed, and none was dropped or cancelled."""
+        return not self.exceptions and all(r.status in ("done", "skipped") for r in self.results)
 
     @property
     def values(self) -> list[Any]:
@@ -99,7 +102,9 @@ def begin(
     """
     handler = subscription.plain
     if handler is None:
-        return resume(emitter, subscription, event, _claim_and_call(subscription, args, kwargs))
+        run = _run_under_policy(emitter, subscription, args, kwargs)
+        return resume(emitter, subscription, event, run)
+    subscription.calls += 1
     try:
         value = handler(*args, **kwargs)
     except Exception as exc:
@@ -146,6 +151,8 @@ async def _settle(
     policy = subscription.policy
     try:
         value = await _awaitable(awaitable)
+    except Dropped:
+        return Result(subscription, "dropped")
     except Exception as exc:
         if running.cancelled and isinstance(exc, CancelledError):
             return Result(subscription, "cancelled", exception=exc)
@@ -171,15 +178,66 @@ async def _settle(
 _SKIPPED = object()
 
 
-async def _claim_and_call(
-    subscription: Subscription, args: tuple[Any, ...], kwargs: dict[str, Any]
+async def _run_under_policy(
+    emitter: EventEmitter, subscription: Subscription, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
+    """Return what the handler returns, waited for, or `_SKIPPED` if it shall not be called."""
     if not subscription.claim(args, kwargs):
         return _SKIPPED
-    value = subscription.handler(*args, **kwargs)
-    if hasattr(value, "__await__"):
-        return await _awaitable(value)
-    return value
+    gate = subscription.gate
+    if gate is None:
+        return await _attempt(emitter, subscription, args, kwargs)
+    ordered_by = subscription.policy.ordered_by
+    key: Any = NO_KEY if ordered_by is None else ordered_by(*args, **kwargs)
+    await gate.enter(key)
+    try:
+        return await _attempt(emitter, subscription, args, kwargs)
+    finally:
+        gate.leave(key)
+
+
+async def _attempt(
+    emitter: EventEmitter, subscription: Subscription, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    retry = subscription.policy.retry
+    attempt = 0
+    while not subscription.cancelled:
+        attempt += 1
+        subscription.calls += 1
+        try:
+            value = subscription.handler(*args, **kwargs)
+            if hasattr(value, "__await__"):
+                value = await _within_timeout(emitter, subscription, _awaitable(value))
+            return value
+        except Exception as exc:
+            if retry is None or isinstance(exc, CancelledError):
+                raise
+            delay = retry.delay_after(attempt, exc)
+            if delay is None:
+                raise
+            emitter.report_retry(exc, subscription, attempt, delay)
+        await deferLater(emitter.reactor, delay)
+    return _SKIPPED
+
+
+def _within_timeout(
+    emitter: EventEmitter, subscription: Subscription, awaitable: Awaitable[Any]
+) -> Awaitable[Any]:
+    timeout = subscription.policy.timeout
+    if timeout is None:
+        return awaitable
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return Deferred.fromCoroutine(wait()).addTimeout(timeout, emitter.reactor, _timed_out)
+
+
+def _timed_out(result: Any, timeout: float) -> Any:
+    """Make a `HandlerTimeout` of the cancelling; a handler that returned all the same has done."""
+    if isinstance(result, Failure) and result.check(CancelledError):
+        raise HandlerTimeout(f"the handler took longer than {timeout} s")
+    return result
 
 
 def _awaitable(returned: Awaitable[Any]) -> Awaitable[Any]:

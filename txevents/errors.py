@@ -29,3 +29,35 @@ class InvalidEvent(TxEventsError, TypeError):
 
 class LinkageError(TxEventsError, ValueError):
     """A `with linker.on(...)` block is incomplete or contradicts itself."""
+
+
+class SubscriptionLimit(TxEventsError, RuntimeError):
+    """A key has as many subscriptions as its linker allows."""
+
+
+class UnknownName(TxEventsError, ImportError):
+    """A dotted name, `"package.module:name"`, leads to nothing."""
+
+
+class UnknownPredicate(TxEventsError, TypeError):
+    """A keyword is neither one of the policy nor a predicate of the linker."""
+
+
+class QueueFull(TxEventsError, RuntimeError):
+    """An event came while as many as may be were waiting already."""
+
+
+class HandlerTimeout(TxEventsError, TimeoutError):
+    """A handler took longer than its policy's `timeout`."""
+
+
+class RetryAfter(TxEventsError, RuntimeError):
+    """For handlers to raise: try again, `seconds` from now."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"again in {seconds} s")
+        self.seconds = seconds
+
+
+class Permanent(TxEventsError, RuntimeError):
+    """For handlers to raise: trying again would not help."""

@@ -3,13 +3,47 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from zope.interface.interface import InterfaceClass
 
-from txevents.errors import InvalidEvent, InvalidHandler, InvalidKey
+from txevents.errors import InvalidEvent, InvalidHandler, InvalidKey, UnknownName
 from txevents.topics import check_topic
+
+
+_DOTTED_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*").fullmatch
+
+
+def resolve(value: Any) -> Any:
+    """Return the object that a dotted name, `"package.module:name"`, leads to; others as they are.
+
+    Raises `UnknownName`, which says how far the name led.
+    """
+    if not isinstance(value, str) or not _DOTTED_NAME(value):
+        return value
+    module_name, _, path = value.partition(":")
+    try:
+        found = import_module(module_name)
+    except ImportError as exc:
+        raise UnknownName(f"{value!r}: cannot import {module_name}: {exc}") from exc
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise UnknownName(f"{value!r}: {module_name} has no {path!r}") from None
+    return found
+
+
+def check_callable(keyword: str, value: Any) -> Callable[..., Any]:
+    """Return `value`, or raise `InvalidHandler` that names `keyword` if it cannot be called."""
+    if not callable(value):
+        raise InvalidHandler(f"{keyword} must be callable, not {value!r}")
+    called: Callable[..., Any] = value
+    return called
 
 
 def check_event(event: object) -> None:
@@ -29,7 +63,7 @@ def check_event(event: object) -> None:
 def check_keys(keys: tuple[Any, ...]) -> tuple[Any, ...]:
     if not keys:
         raise InvalidKey(f"give at least one key: {_ACCEPTED}")
-    return tuple(dict.fromkeys(_check_key(key) for key in keys))
+    return tuple(dict.fromkeys(check_key(key) for key in keys))
 
 
 _ACCEPTED = (
@@ -38,7 +72,9 @@ _ACCEPTED = (
 )
 
 
-def _check_key(key: Any) -> Any:
+def check_key(key: Any) -> Any:
+    """Return a key, found if it is a dotted name; raise `InvalidKey` or `InvalidTopic` for others."""
+    key = resolve(key)
     if isinstance(key, str):
         return check_topic(str.__str__(key))
     if isinstance(key, tuple):
@@ -49,6 +85,7 @@ def _check_key(key: Any) -> Any:
 
 
 def _check_object_key(key: Any) -> Any:
+    key = resolve(key)
     if key is ... or isinstance(key, type | InterfaceClass):
         return key
     if inspect.isroutine(key):
@@ -59,7 +96,8 @@ def _check_object_key(key: Any) -> Any:
     raise InvalidKey(f"cannot listen to {key!r}: give {_ACCEPTED}")
 
 
-def check_handler(handler: object) -> None:
+def check_handler(handler: Any) -> Callable[..., Any]:
+    """Return `handler`, or raise `InvalidHandler` if calling it could never do its work."""
     if not callable(handler):
         raise InvalidHandler(f"a handler must be callable, not {handler!r}")
     function: Any = handler
@@ -72,6 +110,8 @@ def check_handler(handler: object) -> None:
             f"{handler!r} is a generator function, so calling it would run nothing: "
             "make it an `async def` without `yield`, or decorate it with @inlineCallbacks"
         )
+    called: Callable[..., Any] = handler
+    return called
 
 
 def spell_key(key: Any) -> str:

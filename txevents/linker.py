@@ -1,57 +1,84 @@
-"""`EventLinker`: who listens to what.
-
-Rules of this file:
-
-* An event's subscriptions, in the order of calling, are its *plan*: a tuple, so that an emission
-  works on a snapshot. Plans are cached, and every change of the linker clears the cache.
-* zope.interface tells us when a declaration changes: the cache subscribes itself to each
-  specification that it holds a plan for. (The generation of an `AdapterRegistry` does not help: it
-  is not bumped by `classImplements` or by changed `__bases__`.)
-"""
+"""`EventLinker`: who listens to what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
+from difflib import get_close_matches
 from itertools import count
+from types import ModuleType
 from typing import Any
 
 import attrs
 import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementedBy, implementer, providedBy
 
+from txevents.errors import InvalidHandler, SubscriptionLimit, UnknownPredicate
+from txevents.explain import explain
 from txevents.events import Envelope, classes_of_topic, declarations, topic_of_class
 from txevents.interfaces import IEventLinker
-from txevents.keys import check_event, check_handler, check_keys
-from txevents.policy import DEFAULT_POLICY, Policy
-from txevents.subscription import Linkage, Subscription
-from txevents.topics import compile_pattern, generality
+from txevents.keys import (
+    check_callable,
+    check_event,
+    check_handler,
+    check_key,
+    check_keys,
+    resolve,
+    spell_key,
+)
+from txevents.linkage import Linkage
+from txevents.plans import Plan, PlanCache, make_plan
+from txevents.policy import Policy, Predicate
+from txevents.registry import Registry, places_of
+from txevents.scan import Mark, scan
+from txevents.streams import EventStream, StreamOverflow, wait_for
+from txevents.subscription import Subscription
 
-Plan = tuple[Subscription, ...]
-Found = tuple[tuple[int, ...], Subscription]
-
-# Topics come from the network, and classes may be made by the thousand: no cache grows past this.
-MAX_CACHED_PLANS = 1024
+POLICY_KEYWORDS = frozenset(field.name for field in attrs.fields(Policy))
+PredicateFactory = Callable[[Any], Predicate]
 
 
 @implementer(IEventLinker)
 class EventLinker:
     """Registers handlers for keys, and finds those that an event reaches.
 
-    Order of calling: higher `priority` first; then the least specific key first: everything, base
-    interface, interface, base class, class, pattern with `#`, pattern with `*`, topic; then the
-    order of registration. A handler that several of its keys let through runs once, in the first
-    of its places. Not thread-safe: it belongs to the reactor thread.
+    * `bases`: linkers that this one inherits from: an event reaches their subscriptions too.
+    * `on_success`, `on_failure`: callbacks of the subscriptions that name none themselves.
+    * `max_subscriptions`: how many this linker takes for one key.
+
+    Order of calling: higher `priority` first; then those of the bases; then the least specific key
+    first: everything, base interface, interface, base class, class, pattern with `#`, pattern with
+    `*`, topic; then the order of registration. A handler that several of its keys let through runs
+    once, in the first of its places. Not thread-safe: it belongs to the reactor thread.
     """
 
-    def __init__(self) -> None:
-        # A key's subscriptions: one alone stands for itself, several are the keys of a dict, since
-        # a dict for each of 10^5 keys would take more memory than all the rest.
-        self._buckets: dict[Any, Subscription | dict[Subscription, None]] = {}
-        self._patterns: dict[str, Callable[[str], bool]] = {}
-        self._tuples: set[tuple[Any, ...]] = set()
+    def __init__(
+        self,
+        *,
+        bases: Sequence[EventLinker] = (),
+        on_success: Callable[[Any], object] | str | None = None,
+        on_failure: Callable[[Exception], object] | str | None = None,
+        max_subscriptions: int | None = None,
+    ) -> None:
+        self.bases = tuple(bases)
+        # The bases' bases, the bases, and this linker: whom an event reaches, in order.
+        self.lineage: list[EventLinker] = []
+        for base in (*self.bases, self):
+            family = [self] if base is self else base.lineage
+            self.lineage += [linker for linker in family if linker not in self.lineage]
+        self._default_policy = Policy(on_success=on_success, on_failure=on_failure)
+        if max_subscriptions is not None and max_subscriptions < 1:
+            raise ValueError(f"max_subscriptions must be at least 1, not {max_subscriptions!r}")
+        self._max_subscriptions = max_subscriptions
+        self._registry = Registry()
+        self._predicates: dict[str, PredicateFactory] = {}
         self._order = count()
+        self.scanned: dict[Mark, Subscription] = {}
         self.plans = PlanCache()
+        for base in self.bases:
+            base.plans.dependents.add(self.plans)
 
     def on(self, *keys: Any, name: str | None = None, **policy: Any) -> Linkage:
         """Register the decorated function for `keys`: `@linker.on(IOrderPlaced, priority=1)`.
@@ -65,33 +92,105 @@ class EventLinker:
                 @link.on_failure
                 def failed(exc): ...
 
-        Raises `InvalidKey` or `InvalidTopic` at once for keys that nothing could match.
+        Raises at once what `subscribe` would for the keys and the policy.
         """
-        return Linkage(self, check_keys(keys), name, policy)
+        return Linkage(self, check_keys(keys), name, self._make_policy(policy), policy.keys())
 
     def subscribe(
-        self, handler: Callable[..., Any], *keys: Any, name: str | None = None, **policy: Any
+        self, handler: Callable[..., Any] | str, *keys: Any, name: str | None = None, **policy: Any
     ) -> Subscription:
         """Register `handler` for each of `keys` and return the subscription.
 
-        `policy` holds the fields of `txevents.policy.Policy`: `once`, `priority`, `where`,
-        `on_success`, `on_failure`. `name` stands for the handler in logs. Raises `InvalidHandler`,
-        `InvalidKey` or `InvalidTopic`; nothing is registered then.
+        `policy` holds the fields of `txevents.policy.Policy` and named predicates (see
+        `add_predicate`). `name` stands for the handler in logs. Handler, keys, predicates and
+        callbacks may be dotted names, `"package.module:name"`.
+
+        Raises `InvalidHandler`, `InvalidKey`, `InvalidTopic`, `UnknownName`, `UnknownPredicate`, or
+        `SubscriptionLimit` when one of the keys is full; nothing is registered then.
         """
-        check_handler(handler)
-        keys = check_keys(keys)
-        subscription = Subscription(
-            self,
-            handler,
-            keys,
-            Policy(**policy) if policy else DEFAULT_POLICY,
-            name,
-            next(self._order),
-        )
+        return self.register(resolve(handler), check_keys(keys), name, self._make_policy(policy))
+
+    def register(
+        self, handler: object, keys: tuple[Any, ...], name: str | None, policy: Policy
+    ) -> Subscription:
+        """Do what `subscribe` does, with keys and policy that have been checked."""
+        called = check_handler(handler)
         for key in keys:
-            self._add(key, subscription)
+            if self._registry.count(key) == self._max_subscriptions:
+                raise SubscriptionLimit(
+                    f"{spell_key(key)} has {self._max_subscriptions} subscriptions, "
+                    "as many as its linker allows"
+                )
+        subscription = Subscription(self, called, keys, policy, name, next(self._order))
+        for key in keys:
+            self._registry.add(key, subscription)
         self.plans.clear()
         return subscription
+
+    def _make_policy(self, given: dict[str, Any]) -> Policy:
+        if not given:
+            return self._default_policy
+        known = {name: value for name, value in given.items() if name in POLICY_KEYWORDS}
+        policy = attrs.evolve(self._default_policy, **known)
+        named = given.keys() - known.keys()
+        if not named:
+            return policy
+        factories = self._all_predicates()
+        for name in sorted(named):
+            if name not in factories:
+                near = get_close_matches(name, [*factories, *sorted(POLICY_KEYWORDS)], cutoff=0.5)
+                hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                raise UnknownPredicate(f"{name} is no keyword of the policy, nor a predicate{hint}")
+        made = tuple(
+            _make_predicate(name, factory, given[name])
+            for name, factory in factories.items()
+            if given.get(name) is not None
+        )
+        return attrs.evolve(policy, where=policy.where + made)
+
+    def add_predicate(self, name: str, factory: PredicateFactory | str) -> None:
+        """Add a named predicate: `add_predicate("tenant", factory)`, then `on(IFoo, tenant="a")`.
+
+        `factory("a")` is called at registration and returns the predicate, which is called like the
+        handler. Named predicates are asked after those of `where`, in the order they were added,
+        until one says no. Linkers that inherit from this one have it too. Raises `InvalidHandler`
+        for a name that is taken or is none.
+        """
+        if not name.isidentifier() or name in POLICY_KEYWORDS or name == "name":
+            raise InvalidHandler(f"a predicate cannot be called {name!r}")
+        if name in self._predicates:
+            raise InvalidHandler(f"there is a predicate {name!r} already")
+        self._predicates[name] = check_callable("factory", resolve(factory))
+
+    def _all_predicates(self) -> dict[str, PredicateFactory]:
+        return {n: f for linker in self.lineage for n, f in linker._predicates.items()}
+
+    def scan(self, package: ModuleType | str) -> list[Subscription]:
+        """Register what `@subscriber` marks in a package and all of its modules.
+
+        Takes a module or its name, imports the modules below it, and returns the subscriptions made
+        now: what an earlier scan registered, and has not been cancelled, is not registered again.
+        """
+        return scan(self, package)
+
+    def remove(self, key: Any) -> int:
+        """Remove all subscriptions of this linker from `key`; return how many there were.
+
+        Those without another key are cancelled.
+        """
+        found = list(self._registry.at(check_key(key)))
+        for subscription in found:
+            subscription.remove(key)
+        return len(found)
+
+    def clear(self) -> int:
+        """Cancel all subscriptions of this linker, not those of its bases; return their number."""
+        return sum(subscription.cancel() for subscription in self.subscriptions())
+
+    def subscriptions(self, key: Any = None) -> list[Subscription]:
+        """Return this linker's subscriptions, or those of just `key`, in order of registration."""
+        found = self._registry if key is None else self._registry.at(check_key(key))
+        return sorted(set(found), key=lambda subscription: subscription.order)
 
     def subscriptions_for(self, event: object) -> Plan:
         """Return the subscriptions that `event` reaches now, in the order of calling.
@@ -109,18 +208,41 @@ class EventLinker:
         """Return the subscriptions whose tuple keys `objects` match, in the order of calling."""
         for obj in objects:
             check_event(obj)
-        places = [_places(providedBy(obj), type(obj)) for obj in objects]
-        matching = [
-            keys
-            for keys in self._tuples
-            if len(keys) == len(objects)
-            and all(key in place for key, place in zip(keys, places, strict=True))
-        ]
-        return _in_order(
-            (tuple(place[key] for key, place in zip(keys, places, strict=True)), subscription)
-            for keys in matching
-            for subscription in self._bucket(keys)
-        )
+        places = [places_of(providedBy(obj), type(obj)) for obj in objects]
+        return make_plan(linker._registry.find_tuples(places) for linker in self.lineage)
+
+    def explain(self, event: object, /, *args: Any, **kwargs: Any) -> str:
+        """Say in words, for each subscription, why it would run for this event or would not.
+
+        Takes what `emit` takes, and asks the predicates, but runs no handler.
+        """
+        return explain(self, event, args, kwargs)
+
+    def wait_for(
+        self,
+        *keys: Any,
+        where: Any = None,
+        timeout: float | None = None,
+        reactor: IReactorTime | None = None,
+    ) -> Deferred[Any]:
+        """Return a Deferred that fires with the next event that reaches one of `keys`.
+
+        It listens from the call on, so nothing that is emitted afterwards is missed. A topic gives
+        what it was emitted with: nothing as `None`, one argument as it is, several as a tuple.
+        `where` is as in `subscribe`. After `timeout` seconds of `reactor` (`None` is the installed
+        one) it fails with `HandlerTimeout`. Cancelling it ends the listening.
+        """
+        return wait_for(self, keys, where, timeout, reactor)
+
+    def stream(
+        self,
+        *keys: Any,
+        maxsize: int = 100,
+        overflow: StreamOverflow = "drop_oldest",
+        where: Any = None,
+    ) -> EventStream:
+        """Return an `EventStream` of the events that reach one of `keys` from now on."""
+        return EventStream(self, keys, maxsize, overflow, where)
 
     def class_for(self, topic: str) -> type | None:
         """Return the class that a message of `topic` is read as: declared for it, and reached.
@@ -129,29 +251,36 @@ class EventLinker:
         Where several declare the topic with `@event` and subscriptions reach them, it is the one
         declared last. `None` when there is none.
         """
-        if self.plans.declarations != (declared := declarations()):
-            self.plans.clear()
-            self.plans.declarations = declared
+        plans = self.plans
+        if plans.declarations != (declared := declarations()):
+            plans.classes.clear()
+            plans.declarations = declared
         try:
-            return self.plans.classes[topic]
+            return plans.classes[topic]
         except KeyError:
             pass
-        candidates = [cls for cls in classes_of_topic(topic) if _has_fields(cls)]
+        candidates = [cls for cls in reversed(classes_of_topic(topic)) if _has_fields(cls)]
         if not candidates:
             return None
-        reached = next((c for c in reversed(candidates) if self._reaches_class(c)), None)
-        self.plans.remember(self.plans.classes, topic, reached)
+        specs = [implementedBy(cls) for cls in candidates]
+        reached = next(
+            (
+                cls
+                for cls, spec in zip(candidates, specs, strict=True)
+                if self._plan_of(spec, cls, topic_of_class(cls))
+            ),
+            None,
+        )
+        plans.remember(plans.classes, topic, reached, *specs)
         return reached
-
-    def _reaches_class(self, cls: type) -> bool:
-        spec = implementedBy(cls)
-        self.plans.watch(spec)
-        return bool(self._plan_of(spec, cls, topic_of_class(cls)))
 
     def _topic_plan(self, topic: str) -> Plan:
         plan = self.plans.topics.get(topic)
         if plan is None:
-            plan = _in_order([*self._at({...: 0}), *self._at_topic(topic)])
+            plan = make_plan(
+                [*linker._registry.find_at({...: 0}), *linker._registry.find_topic(topic)]
+                for linker in self.lineage
+            )
             self.plans.remember(self.plans.topics, topic, plan)
         return plan
 
@@ -159,9 +288,8 @@ class EventLinker:
         plan = self.plans.envelopes.get(envelope.type)
         if plan is None:
             spec = providedBy(envelope)
-            self.plans.watch(spec)
             plan = self._plan_of(spec, Envelope, envelope.type)
-            self.plans.remember(self.plans.envelopes, envelope.type, plan)
+            self.plans.remember(self.plans.envelopes, envelope.type, plan, spec)
         return plan
 
     def _object_plan(self, event: object) -> Plan:
@@ -169,114 +297,43 @@ class EventLinker:
         plan = self.plans.objects.get(spec)
         if plan is None:
             cls = type(event)
-            self.plans.watch(spec)
             plan = self._plan_of(spec, cls, topic_of_class(cls))
-            self.plans.remember(self.plans.objects, spec, plan)
+            self.plans.remember(self.plans.objects, spec, plan, spec)
         return plan
 
     def _plan_of(self, spec: Any, cls: type, topic: str) -> Plan:
-        return _in_order([*self._at(_places(spec, cls)), *self._at_topic(topic)])
+        places = places_of(spec, cls)
+        return make_plan(
+            [*linker._registry.find_at(places), *linker._registry.find_topic(topic)]
+            for linker in self.lineage
+        )
 
-    def _at(self, places: dict[Any, int]) -> Iterator[Found]:
-        for key, place in places.items():
-            for subscription in self._bucket(key):
-                yield (0, place), subscription
-
-    def _at_topic(self, topic: str) -> Iterator[Found]:
-        for pattern, matches in self._patterns.items():
-            if matches(topic):
-                for subscription in self._bucket(pattern):
-                    yield (1, generality(pattern)), subscription
-        # A topic from the network may be spelt like a pattern; it is not one.
-        if topic not in self._patterns:
-            for subscription in self._bucket(topic):
-                yield (2,), subscription
-
-    def _bucket(self, key: Any) -> Iterable[Subscription]:
-        bucket = self._buckets.get(key, ())
-        return (bucket,) if isinstance(bucket, Subscription) else bucket
-
-    def _add(self, key: Any, subscription: Subscription) -> None:
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            self._buckets[key] = subscription
-            if isinstance(key, tuple):
-                self._tuples.add(key)
-            elif isinstance(key, str) and generality(key) < 2:
-                self._patterns[key] = compile_pattern(key)
-        elif isinstance(bucket, Subscription):
-            self._buckets[key] = {bucket: None, subscription: None}
-        else:
-            bucket[subscription] = None
-
-    def forget(self, subscription: Subscription) -> None:
-        """Take a cancelled subscription out: `Subscription.cancel` calls this."""
-        for key in subscription.keys:
-            bucket = self._buckets[key]
-            if isinstance(bucket, dict):
-                del bucket[subscription]
-            if bucket is subscription or not bucket:
-                del self._buckets[key]
-                if isinstance(key, tuple):
-                    self._tuples.discard(key)
-                elif isinstance(key, str):
-                    self._patterns.pop(key, None)
+    def forget(self, subscription: Subscription, keys: tuple[Any, ...]) -> None:
+        """Take a subscription out from under `keys`; for `Subscription.cancel` and `remove`."""
+        for key in keys:
+            self._registry.discard(key, subscription)
         self.plans.clear()
 
     def __repr__(self) -> str:
-        return f"<EventLinker with {len(self._buckets)} keys>"
+        subscriptions = len(set(self._registry))
+        keys = ", ".join(map(spell_key, list(self._registry.keys())[:5]))
+        more = ", ..." if len(list(self._registry.keys())) > 5 else ""
+        return f"<EventLinker: {subscriptions} subscriptions on {keys or 'nothing'}{more}>"
 
 
-class PlanCache:
-    """The plans of one linker, dropped when a registration or a zope declaration changes."""
+def _make_predicate(name: str, factory: PredicateFactory, value: object) -> Predicate:
+    predicate = check_callable(f"what the predicate {name} makes", factory(value))
 
-    def __init__(self) -> None:
-        self.objects: dict[Any, Plan] = {}  # by specification (`providedBy`)
-        self.topics: dict[str, Plan] = {}
-        self.envelopes: dict[str, Plan] = {}  # by type
-        self.classes: dict[str, type | None] = {}  # by topic
-        self.declarations = 0
-        self._watched: dict[Any, None] = {}
+    def named(*args: Any, **kwargs: Any) -> object:
+        return predicate(*args, **kwargs)
 
-    def watch(self, spec: Any) -> None:
-        """Drop all plans when the declaration `spec`, or one that it builds on, changes."""
-        if spec not in self._watched:
-            self._watched[spec] = None
-            spec.subscribe(self)
-
-    def remember(self, cache: dict[Any, Any], key: Any, value: object) -> None:
-        """Keep one more entry, within `MAX_CACHED_PLANS`."""
-        if len(cache) >= MAX_CACHED_PLANS:
-            cache.clear()
-        cache[key] = value
-
-    def clear(self) -> None:
-        """Drop everything."""
-        if self._watched or self.topics:
-            for spec in self._watched:
-                spec.unsubscribe(self)
-            for cache in (self._watched, self.objects, self.topics, self.envelopes, self.classes):
-                cache.clear()
-
-    def changed(self, originally_changed: object) -> None:
-        """Do what zope.interface asks of a dependent of a specification: start anew."""
-        self.clear()
+    named.__qualname__ = f"{name}={value!r}"
+    return named
 
 
 def _has_fields(cls: type) -> bool:
     """Tell whether data can be read into `cls`."""
     return attrs.has(cls) or is_dataclass(cls) or issubclass(cls, msgspec.Struct)
-
-
-def _places(spec: Any, cls: type) -> dict[Any, int]:
-    """Return the keys that an object of `cls` with the declaration `spec` matches, ranked."""
-    keys = [..., *reversed(spec.__iro__), *reversed(cls.__mro__)]
-    return {key: place for place, key in enumerate(keys)}
-
-
-def _in_order(found: Iterable[Found]) -> Plan:
-    ranked = sorted(found, key=lambda item: (-item[1].policy.priority, item[0], item[1].order))
-    return tuple(dict.fromkeys(subscription for _, subscription in ranked))
 
 
 default_linker = EventLinker()

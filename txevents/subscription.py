@@ -1,39 +1,54 @@
-"""`Subscription`, the handle of a registered handler, and `Linkage`, what registers one."""
+"""`Subscription`: the handle of a registered handler."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
 
 from zope.interface import implementer
 
-from txevents.errors import LinkageError
+from txevents.gate import Gate
 from txevents.interfaces import ISubscription
-from txevents.keys import check_handler, spell_key
+from txevents.keys import check_key, spell_key
 from txevents.policy import Policy
 
 if TYPE_CHECKING:
     from txevents.linker import EventLinker
 
-F = TypeVar("F", bound=Callable[..., Any])
+# Handlers may run in threads: two of them must not both use up a `once` subscription.
+_ending = Lock()
 
 
 @implementer(ISubscription)
 class Subscription:
     """One handler, the keys it listens to, its policy; also the handle that cancels it.
 
-    Made by `EventLinker.subscribe`. `handler`, `keys`, `policy`, `name` and `active` are for
-    reading.
+    Made by `EventLinker.subscribe`. For reading:
+
+    * `handler`, `keys`, `policy`, `name`;
+    * `active`: whether it may still be called for further events;
+    * `calls`: how often the handler was called, each attempt counted; `failures`: how often it
+      raised; `last_error`: what it raised last, as text, or `None`.
+
+    As a context manager it cancels itself at the end of the block.
     """
 
     __slots__ = (
         "__weakref__",
         "_linker",
+        "_muted",
         "_name",
         "active",
+        "calls",
+        "cancelled",
+        "failures",
+        "gate",
         "handler",
         "keys",
+        "last_error",
         "order",
         "plain",
         "policy",
@@ -49,108 +64,113 @@ class Subscription:
         order: int,
     ) -> None:
         self._linker = linker
+        self._muted = 0
         self._name = name
         self.handler = handler
         self.keys = keys
         self.policy = policy
         self.order = order
+        self.calls = 0
+        self.failures = 0
+        self.last_error: str | None = None
         self.active = True
+        self.cancelled = False
+        self.gate = Gate(policy) if policy.gated else None
         # The handler, while running it takes no more than calling it: the emitters' fast path.
         self.plain = handler if policy.plain else None
 
     @property
     def name(self) -> str:
         """The name given at registration, or `module.qualname` of the handler."""
-        if self._name is not None:
-            return self._name
-        function = self.handler
-        while isinstance(function, partial):
-            function = function.func
-        if not hasattr(function, "__qualname__"):
-            function = type(function)
-        return f"{function.__module__}.{function.__qualname__}"
+        return name_of(self.handler) if self._name is None else self._name
 
     def cancel(self) -> bool:
-        """End the subscription; after this returns the handler is not started again.
+        """End the subscription; after this returns the handler is not called again.
 
-        Returns `True`, and `False` when there was nothing to cancel any more.
+        That holds for events that wait in its queue and for further attempts too; a call that is
+        being made goes on. Returns `True`, and `False` when it was not active any more.
         """
-        if not self.active:
-            return False
-        self.active = False
+        self.cancelled = True
+        return self._end()
+
+    def _end(self) -> bool:
+        with _ending:
+            if not self.active:
+                return False
+            self.active = False
         self.plain = None
-        self._linker.forget(self)
+        self._linker.forget(self, self.keys)
         return True
+
+    def remove(self, key: Any) -> bool:
+        """Stop listening to one of `keys`; without its last one the subscription is cancelled.
+
+        Returns whether it listened to `key`. Raises `InvalidKey` for what is no key.
+        """
+        key = check_key(key)
+        if not self.active or key not in self.keys:
+            return False
+        if self.keys == (key,):
+            return self.cancel()
+        self.keys = tuple(k for k in self.keys if k != key)
+        self._linker.forget(self, (key,))
+        return True
+
+    @contextmanager
+    def muted(self) -> Iterator[Self]:
+        """Return a context manager: within its block the handler is not called."""
+        self._muted += 1
+        self.plain = None
+        try:
+            yield self
+        finally:
+            self._muted -= 1
+            if not self._muted and self.active and self.policy.plain:
+                self.plain = self.handler
 
     def claim(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Ask whether the handler runs for this event, and use up a `once` subscription if so.
 
         For emitters, when the handler's turn has come. Lets the exception of a predicate through.
         """
-        if not self.active:
+        if self.why_not(args, kwargs) is not None:
             return False
+        # A predicate may have cancelled the subscription, or emitted and so used it up.
+        return self._end() if self.policy.once else self.active
+
+    def why_not(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """Return in words why the handler would not be called with these arguments, or `None`."""
+        if not self.active:
+            return "it was cancelled" if self.cancelled else "it was for one event, which has been"
+        if self._muted:
+            return "it is muted"
         for predicate in self.policy.where:
             if not predicate(*args, **kwargs):
-                return False
-        # A predicate may have cancelled the subscription, or emitted and so used it up.
-        return self.cancel() if self.policy.once else self.active
+                return f"its predicate {name_of(predicate)} says no"
+        return None
 
-    def __repr__(self) -> str:
-        keys = ", ".join(spell_key(key) for key in self.keys)
-        state = "" if self.active else " (cancelled)"
-        return f"<Subscription {self.name} on {keys}{state}>"
-
-
-class Linkage:
-    """What `linker.on(...)` returns: a decorator, and a context manager for several handlers.
-
-    In the `with` form nothing is registered before the block has ended without an exception.
-    """
-
-    def __init__(
-        self, linker: EventLinker, keys: tuple[Any, ...], name: str | None, policy: dict[str, Any]
-    ) -> None:
-        self._linker = linker
-        self._keys = keys
-        self._name = name
-        self._policy = policy
-        self._handlers: list[Callable[..., Any]] = []
-
-    def __call__(self, handler: F) -> F:
-        """Subscribe `handler` and return it unchanged."""
-        self._linker.subscribe(handler, *self._keys, name=self._name, **self._policy)
-        return handler
+    def failed(self, exception: BaseException) -> None:
+        """Count a failure of the handler; for emitters."""
+        self.failures += 1
+        # As text: an exception would keep the frames of its traceback alive, and what is in them.
+        self.last_error = f"{type(exception).__name__}: {exception}"[:1000]
 
     def __enter__(self) -> Self:
         return self
 
-    def on_event(self, handler: F) -> F:
-        """Name a handler of the event; several share the callbacks of the block."""
-        check_handler(handler)
-        self._handlers.append(handler)
-        return handler
+    def __exit__(self, *exc_info: object) -> None:
+        self.cancel()
 
-    def on_success(self, callback: F) -> F:
-        """Name the callback for each handler's result."""
-        return self._set_callback("on_success", callback)
+    def __repr__(self) -> str:
+        keys = ", ".join(map(spell_key, self.keys))
+        state = "" if self.active else " (cancelled)"
+        return f"<Subscription {self.name} on {keys}{state}>"
 
-    def on_failure(self, callback: F) -> F:
-        """Name the callback for each handler's exception."""
-        return self._set_callback("on_failure", callback)
 
-    def _set_callback(self, which: str, callback: F) -> F:
-        if self._policy.get(which) is not None:
-            raise LinkageError(f"this block has an {which} already: {self._policy[which]!r}")
-        self._policy[which] = callback
-        return callback
-
-    def __exit__(self, kind: type[BaseException] | None, exc: object, traceback: object) -> None:
-        if kind is not None:
-            return
-        if not self._handlers:
-            raise LinkageError(
-                "the block names no handler: decorate one with @link.on_event "
-                "(link is what stands after `as`)"
-            )
-        for handler in self._handlers:
-            self._linker.subscribe(handler, *self._keys, name=self._name, **self._policy)
+def name_of(function: Any) -> str:
+    """Return `module.qualname` of a callable of any kind."""
+    while isinstance(function, partial):
+        function = function.func
+    if not hasattr(function, "__qualname__"):
+        function = type(function)
+    return f"{function.__module__}.{function.__qualname__}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -27,6 +28,7 @@ class EventEmitter(ABC):
 
     * `linker`: who listens; the default linker if not given. Assign another at any time: events
       emitted from then on ask that one.
+    * `reactor`: for timeouts and retries, and for what a subclass needs; `None` is the installed one.
     * `on_error`: with `"stop"`, the first failure of an event's handlers cancels the others.
     * `on_failure`: called with `(exception, event, subscription)` for each failure of a handler or
       of a callback, after it has been logged.
@@ -39,6 +41,7 @@ class EventEmitter(ABC):
     def __init__(
         self,
         linker: EventLinker | None = None,
+        reactor: IReactorTime | None = None,
         *,
         on_error: OnError = "continue",
         on_failure: OnFailure | None = None,
@@ -48,6 +51,7 @@ class EventEmitter(ABC):
         self.linker = default_linker if linker is None else linker
         self.on_error = on_error
         self.on_failure = on_failure
+        self._reactor = reactor
 
     @property
     def linker(self) -> EventLinker:
@@ -58,6 +62,16 @@ class EventEmitter(ABC):
     def linker(self, linker: EventLinker) -> None:
         self._linker = linker
         self._linker_replaced()
+
+    @property
+    def reactor(self) -> IReactorTime:
+        """The reactor given, or else the installed one, looked up when it is first needed."""
+        if self._reactor is None:
+            # Importing it earlier would install it, and defeat `twistd --reactor`.
+            from twisted.internet import reactor
+
+            self._reactor = cast(IReactorTime, reactor)
+        return self._reactor
 
     def _linker_replaced(self) -> None:  # noqa: B027 - optional for a subclass
         """Hear that `linker` is another one."""
@@ -105,6 +119,19 @@ class EventEmitter(ABC):
         """
         self.emit(event, *args, **kwargs)
 
+    def report_retry(
+        self, exception: Exception, subscription: Subscription, attempt: int, delay: float
+    ) -> None:
+        """Log that an attempt failed and another follows."""
+        subscription.failed(exception)
+        self._log.warn(
+            "{subscription.name} failed in attempt {attempt}, again in {delay:.3g} s: {reason}",
+            subscription=subscription,
+            attempt=attempt,
+            delay=delay,
+            reason=subscription.last_error,
+        )
+
     def report_failure(
         self,
         exception: BaseException,
@@ -116,6 +143,7 @@ class EventEmitter(ABC):
         failure = Failure(exception)
         topic = topic_of(event)
         if callback is None:
+            subscription.failed(exception)
             self._log.failure(
                 "{subscription.name} failed on {topic}",
                 failure,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextvars import Context, copy_context
 from itertools import islice
 from operator import length_hint
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -40,8 +40,7 @@ class ReactorEmitter(EventEmitter):
         on_error: OnError = "continue",
         on_failure: OnFailure | None = None,
     ) -> None:
-        super().__init__(linker, on_error=on_error, on_failure=on_failure)
-        self._reactor = reactor
+        super().__init__(linker, reactor, on_error=on_error, on_failure=on_failure)
         # What arrives is a list, and the one before it is walked: a fifth of the cost of a `notify`
         # was that of a deque.
         self._queue: list[_Queued] = []
@@ -107,13 +106,8 @@ class ReactorEmitter(EventEmitter):
             self._schedule()
 
     def _schedule(self) -> None:
-        if self._reactor is None:
-            # Importing it earlier would install it, and defeat `twistd --reactor`.
-            from twisted.internet import reactor
-
-            self._reactor = cast(IReactorTime, reactor)
         self._scheduled = True
-        self._reactor.callLater(0, self._dispatch_batch)
+        self.reactor.callLater(0, self._dispatch_batch)
 
     def _dispatch_batch(self) -> None:
         if not length_hint(self._batch):
@@ -149,6 +143,7 @@ class ReactorEmitter(EventEmitter):
                 call_args = (event,) if args is None else args
                 begun = begin(self, subscription, event, call_args, kwargs)
             else:
+                subscription.calls += 1
                 try:
                     value = handler(event) if args is None else handler(*args, **kwargs)
                 except Exception as exc:
