@@ -29,7 +29,8 @@ class Result(msgspec.Struct, eq=False):
 
     * `status`: `"done"`; `"failed"`: the handler or a predicate raised `exception`; `"skipped"`: a
       predicate said no, or the subscription had been cancelled, muted or used up before its turn;
-      `"dropped"`: the queue of its policy was full, and this was the rule for it; `"cancelled"`: the emission was, before the handler had finished.
+      `"dropped"`: the queue of its policy was full, and this was the rule for it;
+      `"cancelled"`: the emission was, before the handler had finished.
     * `value`: what the handler returned, waited for.
     * `callback_exception`: what the `on_success` or `on_failure` callback raised.
     """

@@ -22,10 +22,11 @@ def explain(
     others = [subscription for subscription in everyone if subscription not in plan]
     kind = "topic" if isinstance(event, str) else type(event).__qualname__
     lines = [f"{kind} {topic_of(event)!r} reaches {len(plan)} of {len(everyone)} subscriptions."]
-    for number, subscription in enumerate(plan, 1):
-        lines.append(f"{number}. {_describe(subscription)}: {_verdict(subscription, call_args, kwargs)}")
-    for subscription in others:
-        lines.append(f"-  {_describe(subscription)}: not reached, none of its keys matches")
+    lines += [
+        f"{number}. {_describe(subscription)}: {_verdict(subscription, call_args, kwargs)}"
+        for number, subscription in enumerate(plan, 1)
+    ]
+    lines += [f"-  {_describe(other)}: not reached, none of its keys matches" for other in others]
     return "\n".join(lines)
 
 

@@ -16,7 +16,8 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from txevents.emission import Outcome
     from txevents.events import Envelope
-    from txevents.subscription import Linkage, Subscription
+    from txevents.linkage import Linkage
+    from txevents.subscription import Subscription
 
 
 class IEventLinker(Interface):

@@ -14,7 +14,6 @@ from zope.interface.interface import InterfaceClass
 from txevents.errors import InvalidEvent, InvalidHandler, InvalidKey, UnknownName
 from txevents.topics import check_topic
 
-
 _DOTTED_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*").fullmatch
 
 
@@ -73,7 +72,7 @@ _ACCEPTED = (
 
 
 def check_key(key: Any) -> Any:
-    """Return a key, found if it is a dotted name; raise `InvalidKey` or `InvalidTopic` for others."""
+    """Return a key, found if it is a dotted name; raise `InvalidKey` or `InvalidTopic`."""
     key = resolve(key)
     if isinstance(key, str):
         return check_topic(str.__str__(key))

@@ -64,7 +64,8 @@ class Linkage:
         if which in self._given:
             raise LinkageError(f"this block has an {which} already")
         self._given.add(which)
-        self._policy = attrs.evolve(self._policy, **{which: callback})
+        changes: dict[str, Any] = {which: callback}
+        self._policy = attrs.evolve(self._policy, **changes)
         return callback
 
     def __exit__(self, kind: type[BaseException] | None, exc: object, traceback: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from itertools import count
@@ -16,8 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementedBy, implementer, providedBy
 
 from txevents.errors import InvalidHandler, SubscriptionLimit, UnknownPredicate
-from txevents.explain import explain
 from txevents.events import Envelope, classes_of_topic, declarations, topic_of_class
+from txevents.explain import explain
 from txevents.interfaces import IEventLinker
 from txevents.keys import (
     check_callable,
@@ -58,8 +58,8 @@ class EventLinker:
         self,
         *,
         bases: Sequence[EventLinker] = (),
-        on_success: Callable[[Any], object] | str | None = None,
-        on_failure: Callable[[Exception], object] | str | None = None,
+        on_success: Callable[[Any], object] | None = None,
+        on_failure: Callable[[Exception], object] | None = None,
         max_subscriptions: int | None = None,
     ) -> None:
         self.bases = tuple(bases)

@@ -27,12 +27,12 @@ def not_(predicate: Predicate | str) -> Predicate:
     return negated
 
 
-def _positive(instance: object, attribute: Any, value: float | None) -> None:
+def _positive(instance: object, attribute: Any, value: Any) -> None:
     if value is not None and not (isinstance(value, int | float) and value > 0 and isfinite(value)):
         raise InvalidHandler(f"{attribute.name} must be a positive number, not {value!r}")
 
 
-def _count(instance: object, attribute: Any, value: int | None) -> None:
+def _count(instance: object, attribute: Any, value: Any) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise InvalidHandler(f"{attribute.name} must be a positive whole number, not {value!r}")
 
@@ -99,11 +99,8 @@ def _predicates(where: Any) -> tuple[Predicate, ...]:
     return tuple(check_callable("where", resolve(predicate)) for predicate in predicates)
 
 
-def _callback(which: str) -> Any:
-    return attrs.field(
-        default=None,
-        converter=lambda value: None if value is None else check_callable(which, resolve(value)),
-    )
+def _callback(value: Any) -> Callable[..., object] | None:
+    return None if value is None else check_callable("a callback", resolve(value))
 
 
 def _check_priority(instance: object, attribute: Any, value: object) -> None:
@@ -149,19 +146,23 @@ class Policy:
     once: bool = False
     priority: float = attrs.field(default=0, validator=_check_priority)
     where: tuple[Predicate, ...] = attrs.field(default=(), converter=_predicates)
-    on_success: Callable[[Any], object] | None = _callback("on_success")
-    on_failure: Callable[[Exception], object] | None = _callback("on_failure")
+    on_success: Callable[[Any], object] | None = attrs.field(default=None, converter=_callback)
+    on_failure: Callable[[Exception], object] | None = attrs.field(
+        default=None, converter=_callback
+    )
     timeout: float | None = attrs.field(default=None, validator=_positive)
     retry: Retry | None = attrs.field(default=None, validator=_check_retry)
     concurrency: int | None = attrs.field(default=None, validator=_count)
-    ordered_by: Callable[..., object] | None = _callback("ordered_by")
+    ordered_by: Callable[..., object] | None = attrs.field(default=None, converter=_callback)
     max_queue: int = attrs.field(default=1000, validator=_count)
     overflow: Overflow = attrs.field(default="error", validator=_check_overflow)
 
     @property
     def plain(self) -> bool:
         """Whether running the handler takes no more than calling it."""
-        return self == DEFAULT_POLICY or self == attrs.evolve(DEFAULT_POLICY, priority=self.priority)
+        return self == DEFAULT_POLICY or self == attrs.evolve(
+            DEFAULT_POLICY, priority=self.priority
+        )
 
     @property
     def gated(self) -> bool:

@@ -71,8 +71,8 @@ def _modules_below(package: ModuleType) -> Iterator[ModuleType]:
 
 
 def _fail(name: str) -> None:
-    """Let the exception through that importing a package has raised: it is being handled."""
-    raise
+    """Let the exception through that importing a package has raised."""
+    raise  # noqa: PLE0704 - called while the exception is handled
 
 
 def _own_members(module: ModuleType) -> Iterator[Any]:

@@ -28,7 +28,7 @@ class EventEmitter(ABC):
 
     * `linker`: who listens; the default linker if not given. Assign another at any time: events
       emitted from then on ask that one.
-    * `reactor`: for timeouts and retries, and for what a subclass needs; `None` is the installed one.
+    * `reactor`: for timeouts, retries and what a subclass needs; `None` is the installed one.
     * `on_error`: with `"stop"`, the first failure of an event's handlers cancels the others.
     * `on_failure`: called with `(exception, event, subscription)` for each failure of a handler or
       of a callback, after it has been logged.

@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from txevents.emission import Emission, Result, Running, begin, resume
 from txevents.emitters.base import EventEmitter, OnError, OnFailure
-from txevents.linker import EventLinker, Plan
+from txevents.linker import EventLinker
+from txevents.plans import Plan
 
 # What one turn of the reactor dispatches at most, so that a storm of events leaves I/O its turn.
 MAX_BATCH = 1000
