@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 import attrs
 
@@ -14,7 +14,36 @@ from txevents.policy import Policy
 if TYPE_CHECKING:
     from txevents.linker import EventLinker
 
+E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TypedLinkage(Protocol[E]):
+    """A `Linkage` for one class, as type checkers see it: handlers must take its instances."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[E, P], R], /
+    ) -> Callable[Concatenate[E, P], R]:
+        """Subscribe `handler` and return it unchanged."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: object, traceback: object
+    ) -> None: ...
+
+    def on_event(
+        self, handler: Callable[Concatenate[E, P], R], /
+    ) -> Callable[Concatenate[E, P], R]:
+        """Name a handler of the event; several share the callbacks of the block."""
+
+    def on_success(self, callback: F) -> F:
+        """Name the callback for each handler's result."""
+
+    def on_failure(self, callback: F) -> F:
+        """Name the callback for each handler's exception."""
 
 
 class Linkage:

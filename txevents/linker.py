@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from itertools import count
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import attrs
 import msgspec
@@ -28,7 +28,7 @@ from txevents.keys import (
     resolve,
     spell_key,
 )
-from txevents.linkage import Linkage
+from txevents.linkage import Linkage, TypedLinkage
 from txevents.plans import Plan, PlanCache, make_plan
 from txevents.policy import Policy, Predicate
 from txevents.registry import Registry, places_of
@@ -36,6 +36,7 @@ from txevents.scan import Mark, scan
 from txevents.streams import EventStream, StreamOverflow, wait_for
 from txevents.subscription import Subscription
 
+E = TypeVar("E")
 POLICY_KEYWORDS = frozenset(field.name for field in attrs.fields(Policy))
 PredicateFactory = Callable[[Any], Predicate]
 
@@ -80,7 +81,14 @@ class EventLinker:
         for base in self.bases:
             base.plans.dependents.add(self.plans)
 
-    def on(self, *keys: Any, name: str | None = None, **policy: Any) -> Linkage:
+    @overload
+    def on(self, key: type[E], /, *, name: str | None = ..., **policy: Any) -> TypedLinkage[E]: ...
+
+    @overload
+    def on(self, *keys: Any, name: str | None = ..., **policy: Any) -> Linkage: ...
+
+    # mypy does not see that *keys takes the positional-only key.
+    def on(self, *keys: Any, name: str | None = None, **policy: Any) -> Any:  # type: ignore[misc]
         """Register the decorated function for `keys`: `@linker.on(IOrderPlaced, priority=1)`.
 
         Takes what `subscribe` takes. Several keys mean any of them. As a context manager it links a

@@ -39,7 +39,11 @@ def wait_for(
         deferred.callback(_event_of(args, kwargs))
 
     subscription = linker.subscribe(arrived, *keys, name="wait_for", once=True, where=where)
-    deferred: Deferred[Any] = Deferred(lambda _: subscription.cancel() and None)
+
+    def stop(_: Deferred[Any]) -> None:
+        subscription.cancel()
+
+    deferred: Deferred[Any] = Deferred(stop)
     if timeout is not None:
         if reactor is None:
             from twisted.internet import reactor as installed
