@@ -61,3 +61,15 @@ class RetryAfter(TxEventsError, RuntimeError):
 
 class Permanent(TxEventsError, RuntimeError):
     """For handlers to raise: trying again would not help."""
+
+
+class EndlessEvents(TxEventsError, RuntimeError):
+    """In a test, events went on emitting events and no time passed."""
+
+
+class LeakError(TxEventsError, AssertionError):
+    """A test left something behind; `leaks` has a line, or a traceback, for each thing."""
+
+    def __init__(self, leaks: list[str]) -> None:
+        super().__init__("\n".join(["left behind:", *leaks]))
+        self.leaks = leaks

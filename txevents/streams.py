@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 StreamOverflow = Literal["drop_oldest", "drop_newest", "error", "block"]
 
 
-def _event_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def event_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return in one piece what a handler is called with."""
     if kwargs:
         return (*args, kwargs)
@@ -36,7 +36,7 @@ def wait_for(
     """Do the work of `EventLinker.wait_for`."""
 
     def arrived(*args: Any, **kwargs: Any) -> None:
-        deferred.callback(_event_of(args, kwargs))
+        deferred.callback(event_of(args, kwargs))
 
     subscription = linker.subscribe(arrived, *keys, name="wait_for", once=True, where=where)
 
@@ -98,7 +98,7 @@ class EventStream:
         self._subscription = linker.subscribe(self._arrived, *keys, name="stream", where=where)
 
     def _arrived(self, *args: Any, **kwargs: Any) -> Deferred[None] | None:
-        event = _event_of(args, kwargs)
+        event = event_of(args, kwargs)
         if self._takers:
             self._takers.popleft().callback(event)
         elif len(self._events) < self._maxsize:
