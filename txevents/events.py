@@ -124,6 +124,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
             return NotImplemented
         return self._compared() == other._compared()
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct has a `!=` of its own
+
     def __hash__(self) -> int:
         return hash((self.source, self.id))
 

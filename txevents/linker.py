@@ -57,7 +57,7 @@ class EventLinker:
         """Register the decorated function for `keys`: `@linker.on(IOrderPlaced, priority=1)`.
 
         Takes what `subscribe` takes. Several keys mean any of them. As a context manager it links a
-        handler with its callbacks:
+        handler with its callbacks::
 
             with linker.on(PasswordResetRequested) as link:
                 @link.on_event
@@ -125,9 +125,9 @@ class EventLinker:
     def class_for(self, topic: str) -> type | None:
         """Return the class that a message of `topic` is read as: declared for it, and reached.
 
-        Only attrs classes, dataclasses and `msgspec.Struct`s count, as data can be read into them.
-        Where several declare the topic with `@event` and subscriptions reach them, it is the one
-        declared last. `None` when there is none.
+        Only attrs classes, dataclasses and `msgspec.Struct` classes count, as data can be read into
+        them. Where several declare the topic with `@event` and subscriptions reach them, it is the
+        one declared last. `None` when there is none.
         """
         if self.plans.declarations != (declared := declarations()):
             self.plans.clear()
@@ -140,13 +140,11 @@ class EventLinker:
         if not candidates:
             return None
         reached = next((c for c in reversed(candidates) if self._reaches_class(c)), None)
-        self.plans.remember(self.plans.classes, topic, reached)
+        self.plans.remember(self.plans.classes, topic, reached, *map(implementedBy, candidates))
         return reached
 
     def _reaches_class(self, cls: type) -> bool:
-        spec = implementedBy(cls)
-        self.plans.watch(spec)
-        return bool(self._plan_of(spec, cls, topic_of_class(cls)))
+        return bool(self._plan_of(implementedBy(cls), cls, topic_of_class(cls)))
 
     def _topic_plan(self, topic: str) -> Plan:
         plan = self.plans.topics.get(topic)
@@ -159,9 +157,8 @@ class EventLinker:
         plan = self.plans.envelopes.get(envelope.type)
         if plan is None:
             spec = providedBy(envelope)
-            self.plans.watch(spec)
             plan = self._plan_of(spec, Envelope, envelope.type)
-            self.plans.remember(self.plans.envelopes, envelope.type, plan)
+            self.plans.remember(self.plans.envelopes, envelope.type, plan, spec)
         return plan
 
     def _object_plan(self, event: object) -> Plan:
@@ -169,9 +166,10 @@ class EventLinker:
         plan = self.plans.objects.get(spec)
         if plan is None:
             cls = type(event)
-            self.plans.watch(spec)
             plan = self._plan_of(spec, cls, topic_of_class(cls))
-            self.plans.remember(self.plans.objects, spec, plan)
+            # A wrapper may show the declaration of what it wraps: the plan is not for that class.
+            if spec.isOrExtends(implementedBy(cls)):
+                self.plans.remember(self.plans.objects, spec, plan, spec)
         return plan
 
     def _plan_of(self, spec: Any, cls: type, topic: str) -> Plan:
@@ -238,16 +236,19 @@ class PlanCache:
         self.declarations = 0
         self._watched: dict[Any, None] = {}
 
-    def watch(self, spec: Any) -> None:
-        """Drop all plans when the declaration `spec`, or one that it builds on, changes."""
-        if spec not in self._watched:
-            self._watched[spec] = None
-            spec.subscribe(self)
+    def remember(self, cache: dict[Any, Any], key: Any, value: object, *specs: Any) -> None:
+        """Keep one more entry, within `MAX_CACHED_PLANS`, until one of `specs` changes.
 
-    def remember(self, cache: dict[Any, Any], key: Any, value: object) -> None:
-        """Keep one more entry, within `MAX_CACHED_PLANS`."""
-        if len(cache) >= MAX_CACHED_PLANS:
+        A declaration changes when one that it builds on does.
+        """
+        if len(self._watched) >= MAX_CACHED_PLANS:
+            self.clear()
+        elif len(cache) >= MAX_CACHED_PLANS:
             cache.clear()
+        for spec in specs:
+            if spec not in self._watched:
+                self._watched[spec] = None
+                spec.subscribe(self)
         cache[key] = value
 
     def clear(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from typing import NoReturn
 
@@ -37,10 +38,7 @@ class Options(usage.Options):
         self["tcp"].append(endpoint)
 
     def opt_handlers(self, module: str) -> None:
-        """Import MODULE and give the events to the EventLinker that its attribute LINKER is.
-
-        Without LINKER, to txevents.default_linker.
-        """
+        """Import MODULE; its EventLinker LINKER, or txevents.default_linker, gets the events."""
         self["handlers"].append(module)
 
     def settings(self) -> Settings:
@@ -67,6 +65,8 @@ class ForegroundService(MultiService):
                 # twistd takes it away for an Exception only.
                 with suppress(OSError):
                     os.unlink(self._pidfile)
+            # twistd has made it a part of its log, where nobody would see the line.
+            sys.stderr = sys.__stderr__
             _exit(exc)
 
 

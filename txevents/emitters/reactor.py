@@ -130,8 +130,9 @@ class ReactorEmitter(EventEmitter):
                 self._wake_waiting()
 
     def _start(self, emission: Emission) -> None:
-        self._running.add(emission)
-        emission.start()
+        if not emission.deferred.called:  # or it was cancelled while it was queued
+            self._running.add(emission)
+            emission.start()
 
     def _settled(self, emission: Emission) -> None:
         self._running.discard(emission)
@@ -151,10 +152,10 @@ class ReactorEmitter(EventEmitter):
             else:
                 try:
                     value = handler(event) if args is None else handler(*args, **kwargs)
+                    if value is None or not hasattr(value, "__await__"):
+                        continue
                 except Exception as exc:
                     self.report_failure(exc, event, subscription)
-                    continue
-                if value is None or not hasattr(value, "__await__"):
                     continue
                 begun = resume(self, subscription, event, value)
             if isinstance(begun, Running):
@@ -174,10 +175,10 @@ class ReactorEmitter(EventEmitter):
             self._wake_waiting()
 
     def _wake_waiting(self) -> None:
-        # Who is woken may emit and so fill up again: the next one is asked anew.
+        # Who is woken may emit and so fill up again, ask again, or stop another one from waiting.
         for item in list(self._waiting):
             limit, deferred = item
-            if self.in_flight < limit:
+            if self.in_flight < limit and item in self._waiting:
                 self._waiting.remove(item)
                 deferred.callback(None)
 

@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -26,7 +27,7 @@ from zope.interface import implementer
 LINGER = 3
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class Connection(Protocol):
     """A connection that is not read while its answers pile up, and not kept past its deadline."""
 
@@ -46,6 +47,20 @@ class Connection(Protocol):
         """Leave the factory's connections."""
         self.closing = True
         self.factory.left(self)
+
+    def readConnectionLost(self) -> None:
+        """The client has closed its side; it may still read its answers."""
+        if self.closing:
+            self.transport.loseConnection()
+        else:
+            self.ended()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed, as `close` wanted."""
+
+    def ended(self) -> None:
+        """Nothing more will come."""
+        self.close()
 
     def pauseProducing(self) -> None:
         """The client does not read its answers: do not read it either."""

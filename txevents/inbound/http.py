@@ -15,9 +15,10 @@ from collections.abc import Callable
 
 import attrs
 import httptools
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txevents.inbound.base import Connection, SourceFactory
 from txevents.inbound.routes import Answer, Routes
@@ -68,11 +69,31 @@ class HTTPConnection(Connection):
         self._header_size = 0
         self._length: int | None = None
         self._hosts = 0
+        self._coding = b""
         self._expect = b""
         self._body: list[bytes] = []
         self._body_size = 0
         self._take: Callable[[bytes], Answer] | None = None
         self._refusal: Refusal | None = None
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        if self.paused or phase == "idle":
+            self.expect_within(self._limits.idle_timeout)
+        elif phase == "header":
+            self.expect_within(self._limits.header_timeout)
+        else:
+            self.expect_within(self._limits.body_timeout)
+
+    def pauseProducing(self) -> None:
+        """The client does not read its answers; it has `idle_timeout` to do so."""
+        super().pauseProducing()
+        self._enter(self._phase)
+
+    def resumeProducing(self) -> None:
+        """The client has read its answers; it has the whole time for its request again."""
+        super().resumeProducing()
+        self._enter(self._phase)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse what came; each complete request is answered before the next one is looked at."""
@@ -88,8 +109,8 @@ class HTTPConnection(Connection):
             self._check_unfinished()
 
     def _check_unfinished(self) -> None:
-        """Refuse what the callbacks do not see: a field, or the frame of a chunk, without an end."""
-        if self._phase == "header" and self._unfinished > self._limits.header:
+        """Refuse what the callbacks do not see: a field, or a frame of a chunk, without an end."""
+        if self._phase == "header" and self._unfinished > self._limits.header + 2 * MAX_TARGET:
             self._refuse_and_close(_too_large(self._limits.header))
         elif self._phase == "body":
             frames = self._unfinished - self._body_size
@@ -108,10 +129,12 @@ class HTTPConnection(Connection):
 
     def on_message_begin(self) -> None:
         """A request starts."""
-        self._phase = "header"
+        if self.closing:
+            # The service stops, and this came together with the last request to be answered.
+            raise Refusal(503, "the connection is closed")
         # What came in this chunk may be the end of the request before: it counts from the next on.
         self._unfinished = 0
-        self.expect_within(self._limits.header_timeout)
+        self._enter("header")
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
@@ -124,6 +147,7 @@ class HTTPConnection(Connection):
         if self._phase != "header":
             return
         name = name.lower()
+        value = value.rstrip(b" \t")
         self._headers.append((name, value))
         self._header_size += len(name) + len(value) + 4
         if self._header_size > self._limits.header or len(self._headers) > MAX_HEADERS:
@@ -132,13 +156,14 @@ class HTTPConnection(Connection):
             self._hosts += 1
         elif name == b"content-length":
             self._length = int(value)
+        elif name == b"transfer-encoding":
+            self._coding = value.lower()
         elif name == b"expect":
             self._expect = value.lower()
 
     def on_headers_complete(self) -> None:
         """Judge the request by its header fields."""
-        self._phase = "body"
-        self.expect_within(self._limits.body_timeout)
+        self._enter("body")
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise Refusal(505, "speak HTTP/1.1")
@@ -146,6 +171,8 @@ class HTTPConnection(Connection):
             raise Refusal(400, "Upgrade: this connection speaks HTTP/1.1 only")
         if self._hosts > 1 or (version == "1.1" and not self._hosts):
             raise Refusal(400, "Host: exactly one is required (RFC 9112, section 3.2)")
+        if self._coding and (self._coding != b"chunked" or version == "1.0"):
+            raise Refusal(400, "Transfer-Encoding: only chunked, and only in HTTP/1.1")
         if self._length is not None and self._length > self._limits.body:
             raise _too_long(self._limits.body)
         method = self._parser.get_method()
@@ -170,7 +197,6 @@ class HTTPConnection(Connection):
 
     def on_message_complete(self) -> None:
         """The request is whole: answer it."""
-        self._phase = "idle"
         keep = self._parser.should_keep_alive() and not self.factory.stopping
         try:
             if self._refusal is not None:
@@ -185,18 +211,17 @@ class HTTPConnection(Connection):
             answer, b"" if keep and version == "1.1" else b"keep-alive" if keep else b"close"
         )
         self._forget_request()
-        self.expect_within(self._limits.idle_timeout)
+        self._enter("idle")
         if not keep:
-            self.close()
+            self.close(unread=self.factory.stopping)
 
     def _write(self, answer: Answer, connection: bytes) -> None:
         head = answer.head(self.factory.date, connection)
-        bodiless = self._parser.get_method() == b"HEAD"
+        bodiless = self._target and self._parser.get_method() == b"HEAD"
         self.transport.write(head if bodiless else head + answer.body)
 
     def _refuse_and_close(self, refusal: Refusal) -> None:
-        answer = Answer.to_refusal(refusal)
-        self.transport.write(answer.head(self.factory.date, b"close") + answer.body)
+        self._write(Answer.to_refusal(refusal), b"close")
         self.close(unread=True)
 
     def timed_out(self) -> None:
@@ -210,7 +235,7 @@ class HTTPConnection(Connection):
     def finish(self) -> None:
         """Close when the request at work, if any, has been answered."""
         if self._phase == "idle":
-            self.close()
+            self.close(unread=True)
 
 
 def _too_large(limit: int) -> Refusal:
@@ -221,6 +246,7 @@ def _too_long(limit: int) -> Refusal:
     return Refusal(413, f"the body is longer than {limit} bytes")
 
 
+@implementer(IProtocolNegotiationFactory)
 class HTTPSource(SourceFactory):
     """The factory of an HTTP source. Give it to an endpoint, or to `twistd events --http`."""
 
@@ -232,3 +258,7 @@ class HTTPSource(SourceFactory):
         super().__init__(reactor)
         self.routes = Routes(intake)
         self.limits = limits
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Name HTTP/1.1 to the clients of an `ssl:` endpoint, which hang up if nothing is named."""
+        return [b"http/1.1"]

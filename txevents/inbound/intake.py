@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from txevents.emitters.reactor import ReactorEmitter
@@ -70,5 +70,9 @@ class Intake:
         return self._when_below(1)
 
     def _when_below(self, limit: int) -> Deferred[None]:
-        waiting = [emitter.when_in_flight_below(limit) for emitter in self._emitters]
-        return DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)
+        return Deferred.fromCoroutine(self._wait_below(limit))
+
+    async def _wait_below(self, limit: int) -> None:
+        while self.in_flight >= limit:
+            for emitter in self._emitters:
+                await emitter.when_in_flight_below(limit)

@@ -12,8 +12,11 @@ from collections import deque
 
 import attrs
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from txevents.inbound.base import Connection, SourceFactory
 from txevents.interfaces import IIntake
@@ -52,8 +55,22 @@ class LineConnection(Connection):
         self._index = 0
         self._accepted = 0
         self._waiting = False
+        self._ready: Deferred[None] | None = None
         self._finishing = False
         self.expect_within(self._limits.idle_timeout)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Wait for nothing any more."""
+        super().connectionLost(reason)
+        if self._ready is not None:
+            self._ready.cancel()
+
+    def ended(self) -> None:
+        """Nothing more will come; the last line may lack its newline."""
+        self._lines.append(bytes(self._buffer))
+        self._buffer.clear()
+        self._finishing = True
+        self._take_lines()
 
     def dataReceived(self, data: bytes) -> None:
         """Take all whole lines that came, in one go."""
@@ -87,7 +104,7 @@ class LineConnection(Connection):
         if self._accepted > accepted:
             self.transport.write(_encode({"accepted": self._accepted}) + b"\n")
         if self._finishing and not self._lines:
-            self.close()
+            self.close(unread=True)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -114,7 +131,8 @@ class LineConnection(Connection):
     def _wait(self) -> None:
         self._waiting = True
         self.transport.pauseProducing()
-        self.factory.intake.when_ready().addCallback(self._go_on)
+        self._ready = self.factory.intake.when_ready()
+        self._ready.addCallbacks(self._go_on, lambda _: None)
 
     def _go_on(self, _: None) -> None:
         self._waiting = False
@@ -146,7 +164,7 @@ class LineConnection(Connection):
         """Close when the lines that have been received are taken."""
         self._finishing = True
         if not self._lines:
-            self.close()
+            self.close(unread=True)
 
 
 class TCPSource(SourceFactory):

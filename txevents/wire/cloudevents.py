@@ -12,7 +12,9 @@ import re
 from base64 import b64decode
 from calendar import monthrange
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,7 +22,7 @@ import msgspec
 
 from txevents.events import Envelope
 from txevents.wire import json
-from txevents.wire.problems import Refusal, quote
+from txevents.wire.problems import Refusal, quote, shorten
 
 STRUCTURED = b"application/cloudevents"
 BATCH = b"application/cloudevents-batch"
@@ -41,12 +43,17 @@ _FORBIDDEN = re.compile(
     + "]"
 ).search
 
-_PCHARS = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})"
+# RFC 3986, appendix A: unreserved and sub-delims, the characters of a reg-name. Where nothing can
+# be matched in two ways, possessive quantifiers (++, *+) keep failures cheap.
+_REG = r"A-Za-z0-9\-._~!$&'()*+,;="
+_PERCENT = "%[0-9A-Fa-f]{2}"
 _URI = re.compile(
     rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*:)?"
-    rf"(?://(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{{2}}|\[[0-9A-Za-z.:]+\])*(?=[/?#]|\Z))?"
-    rf"(?P<path>(?:/|{_PCHARS})*)"
-    rf"(?:\?(?:[/?]|{_PCHARS})*)?(?:#(?:[/?]|{_PCHARS})*)?"
+    rf"(?://(?:(?:[{_REG}:]++|{_PERCENT})*+@)?"
+    rf"(?:\[(?:(?P<ipv6>[0-9A-Fa-f:.]+)|[Vv][0-9A-Fa-f]+\.[{_REG}:]+)\]"
+    rf"|(?:[{_REG}]++|{_PERCENT})*+)(?::[0-9]*)?(?=[/?#]|\Z)|(?!//))"
+    rf"(?P<path>(?:[{_REG}:@/]++|{_PERCENT})*+)"
+    rf"(?:\?(?:[{_REG}:@/?]++|{_PERCENT})*+)?(?:#(?:[{_REG}:@/?]++|{_PERCENT})*+)?"
 ).fullmatch
 _TIME = re.compile(
     r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -57,42 +64,84 @@ _TIME = re.compile(
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _MEDIA_TYPE = re.compile(
     rf"{_TOKEN}/(?P<subtype>{_TOKEN})"
-    rf'(?:[ \t]*;[ \t]*(?:{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*"))?)*[ \t]*'
+    rf'(?:[ \t]*+;[ \t]*+(?:{_TOKEN}=(?:{_TOKEN}|"(?:[ !#-\[\]-~]|\\[ -~])*"))?)*[ \t]*'
 ).fullmatch
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"').fullmatch
+
+# What is worth remembering is short, and a sender cannot fill the memory with it.
+_CACHED_LENGTH = 256
 
 
-@lru_cache(maxsize=1024)
 def is_uri_reference(value: str) -> bool:
     """Tell whether `value` is a non-empty URI-reference (RFC 3986, section 4.1)."""
-    match = _URI(value) if value else None
+    if len(value) <= _CACHED_LENGTH:
+        return _is_short_uri_reference(value)
+    return _is_uri_reference(value)
+
+
+def _is_uri_reference(value: str) -> bool:
+    match = _match_uri(value) if value else None
     if match is None:
         return False
     # A relative reference may not look like one with a scheme (section 4.2).
     return match["scheme"] is not None or ":" not in match["path"].partition("/")[0]
 
 
+_is_short_uri_reference = lru_cache(maxsize=1024)(_is_uri_reference)
+
+
 def is_absolute_uri(value: str) -> bool:
     """Tell whether `value` is a URI with a scheme (RFC 3986, section 3)."""
-    match = _URI(value)
+    match = _match_uri(value)
     return match is not None and match["scheme"] is not None
+
+
+def _match_uri(value: str) -> re.Match[str] | None:
+    match = _URI(value)
+    if match is not None and match["ipv6"] is not None:
+        try:
+            IPv6Address(match["ipv6"])
+        except AddressValueError:
+            return None
+    return match
 
 
 def is_timestamp(value: str) -> bool:
     """Tell whether `value` is a timestamp of RFC 3339, section 5.6."""
     if _TIME(value) is None:
         return False
+    if value[17] == "6":
+        return _is_leap_second(value)
     day = value[8:10]
     return day <= "28" or int(day) <= monthrange(int(value[:4]), int(value[5:7]))[1]
 
 
-@lru_cache(maxsize=256)
+def _is_leap_second(value: str) -> bool:
+    """Tell whether the second 60 ends a month in UTC, as it must (RFC 3339, section 5.7)."""
+    try:
+        before = datetime.fromisoformat(f"{value[:17]}59{value[19:].upper()}")
+        after = before.astimezone(UTC) + timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        return False
+    return after.day == 1 and after.hour == 0 and after.minute == 0
+
+
 def is_json(media_type: str) -> bool | None:
     """Tell whether a media type is `*/json` or `*/*+json`; `None` if it is malformed."""
+    if len(media_type) <= _CACHED_LENGTH:
+        return _is_short_json(media_type)
+    return _is_json(media_type)
+
+
+def _is_json(media_type: str) -> bool | None:
     match = _MEDIA_TYPE(media_type)
     if match is None:
         return None
     subtype = match["subtype"].lower()
     return subtype == "json" or subtype.endswith("+json")
+
+
+_is_short_json = lru_cache(maxsize=256)(_is_json)
 
 
 class _Event(msgspec.Struct):
@@ -173,7 +222,8 @@ def _wrong_type(exc: msgspec.ValidationError, what: str) -> Refusal:
     problem, _, path = str(exc).partition(" - at `$.")
     if not path:
         return Refusal(400, f"{what} must be a JSON object")
-    got = problem.rpartition("got ")[2].strip("`")
+    # "Expected `str`, got `int`"; else it is a number that nobody can read.
+    got = problem.partition(", got ")[2].strip("`") or "a number out of range"
     return Refusal(400, f"{path.rstrip('`')}: expected a string, got {got}")
 
 
@@ -195,6 +245,8 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Envelope
     for header, value in headers:
         name = header.lower()
         if name == b"content-type":
+            if content_type is not None:
+                raise Refusal(400, "Content-Type: the header stands there more than once")
             content_type = value.decode("latin-1")
         elif name.startswith(b"ce-"):
             attribute = name[3:].decode("latin-1")
@@ -202,7 +254,7 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Envelope
                 raise Refusal(400, "ce-datacontenttype: say it in Content-Type")
             _check_name(attribute)
             if attribute in attributes:
-                raise Refusal(400, f"{attribute}: the header stands there more than once")
+                raise Refusal(400, f"{shorten(attribute)}: the header stands there more than once")
             attributes[attribute] = _header_value(attribute, value)
     if not attributes:
         raise Refusal(
@@ -228,12 +280,12 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Envelope
 
 def _header_value(name: str, value: bytes) -> str:
     """Undo the encoding of a header value (http-protocol-binding.md, section 3.1.3.2)."""
-    if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
-        value = re.sub(rb"\\(.)", rb"\1", value[1:-1])
+    if value.startswith(b'"') and (quoted := _QUOTED(value)):
+        value = re.sub(rb"\\(.)", rb"\1", quoted[1])
     try:
         return unquote_to_bytes(value).decode()
     except UnicodeDecodeError:
-        raise Refusal(400, f"{name}: the percent-encoded bytes are not UTF-8") from None
+        raise Refusal(400, f"{shorten(name)}: the percent-decoded bytes are not UTF-8") from None
 
 
 def _envelope(
@@ -295,7 +347,8 @@ def _envelope(
 def _check_string(name: str, value: str) -> None:
     # Nearly all strings are printable, which takes a twentieth of the time to find out.
     if not value.isprintable() and (bad := _FORBIDDEN(value)):
-        raise Refusal(400, f"{name}: must not contain the character U+{ord(bad[0]):04X}")
+        character = f"U+{ord(bad[0]):04X}"
+        raise Refusal(400, f"{shorten(name)}: must not contain the character {character}")
 
 
 def _check_name(name: str) -> bool:
@@ -311,7 +364,7 @@ def _check_extension(name: str, value: object) -> object:
         _check_string(name, value)
     elif isinstance(value, int):
         if not _MIN_INTEGER <= value <= _MAX_INTEGER:
-            raise Refusal(400, f"{name}: must be within 32 bits, signed")
+            raise Refusal(400, f"{shorten(name)}: must be within 32 bits, signed")
     else:
-        raise Refusal(400, f"{name}: must be a string, an integer or a boolean")
+        raise Refusal(400, f"{shorten(name)}: must be a string, an integer or a boolean")
     return value

@@ -67,5 +67,14 @@ class Busy(Refusal):
 
 def quote(value: object, limit: int = 80) -> str:
     """Return what a sender sent in a form that is safe in a `detail` and in a log, and short."""
-    text = ascii(value)
+    return shorten(ascii(value), limit)
+
+
+def escape(text: str) -> str:
+    """Return `text` in printable ASCII, with backslashes for all else."""
+    return text.encode("unicode_escape").decode()
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Return `text`, or its beginning when it is longer than `limit`."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
