@@ -80,7 +80,7 @@ def received(event: Event) -> Envelope:
     if "data" in event:
         content = {"data": event["data"], "raw": json.dumps(event["data"]).encode()}
     elif event.get("data_base64") is not None:
-        content = {"data": b64decode(event["data_base64"])}
+        content = {"data": b64decode(event["data_base64"], validate=True)}
         if "json" in core.get("datacontenttype", ""):
             content = {"data": json.loads(content["data"]), "raw": content["data"]}
     return Envelope(**core, extensions=attributes, **content)

@@ -228,6 +228,38 @@ def test_members_of_data_may_stand_there_twice() -> None:
     assert envelope.raw == b'{"a":1,"a":2}'
 
 
+@pytest.mark.parametrize(
+    "member",
+    [
+        rb'"subject":"\u003a","ext":1',
+        rb'"subject":"\u003a\u003a","ext":1,"other":2',
+        rb'"ext":1,"subject":"\u003a","data":"\n"',
+        rb'"ext":1,"subject":"\u003a","data":"\u003a:"',
+    ],
+)
+def test_an_escaped_colon_in_a_value_hides_no_extension(member: bytes) -> None:
+    # Nor a member twice: such a text is looked at member by member.
+    text = with_members(member)
+
+    assert read_structured(text).extensions["ext"] == 1
+    assert refused(read_structured, text[:-1] + b',"ext":1}').endswith("more than once")
+
+
+def test_an_ordinary_event_is_read_once_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Looking for extensions member by member takes ten times as long.
+    monkeypatch.setattr("txevents.wire.json.members", lambda *args: pytest.fail("read again"))
+    event = {
+        **BASE,
+        "subject": "orders:17",
+        "time": "2018-04-05T17:31:00Z",
+        "dataschema": "https://h:1/a:b",
+    }
+
+    structured(event)
+    structured({**event, "data": {"a:b": "c:d", "time": "17:31:00", "escapes": '\n":\\'}})
+    structured({**event, "data_base64": "YTpi"})
+
+
 def test_many_members_take_no_more_than_linear_time() -> None:
     names = [f'"a{i}":1' for i in range(50_000)]
     text = with_members(",".join([*names, names[-1]]).encode())

@@ -201,8 +201,7 @@ class HTTPConnection(Connection):
         try:
             if self._refusal is not None:
                 raise self._refusal
-            if self._take is None:
-                raise RuntimeError("the request has not been judged")
+            assert self._take is not None, "the request has not been judged"
             answer = self._take(b"".join(self._body))
         except Refusal as refusal:
             answer = Answer.to_refusal(refusal)
