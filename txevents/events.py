@@ -41,7 +41,7 @@ class _Declarations:
 
 _declared = _Declarations()
 
-_NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
+NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def event(topic: str) -> Callable[[C], C]:
@@ -95,7 +95,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
     time: str | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
-    extensions: Mapping[str, Any] = _NO_EXTENSIONS
+    extensions: Mapping[str, Any] = NO_EXTENSIONS
     data: Any = None
     raw: bytes | None = None
 

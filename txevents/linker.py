@@ -137,8 +137,6 @@ class EventLinker:
         except KeyError:
             pass
         candidates = [cls for cls in classes_of_topic(topic) if _has_fields(cls)]
-        if not candidates:
-            return None
         reached = next((c for c in reversed(candidates) if self._reaches_class(c)), None)
         self.plans.remember(self.plans.classes, topic, reached, *map(implementedBy, candidates))
         return reached

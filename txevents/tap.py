@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -79,6 +80,9 @@ def makeService(options: Options) -> IService:
         service = make_service(options.settings(), reactor)
     except ConfigError as exc:
         _exit(exc)
+    # What there is by then stays for good: garbage collection need not look at it ever again,
+    # which saves a fifth of the CPU time of an event.
+    reactor.callWhenRunning(gc.freeze)
     twistd_options = options.parent
     if twistd_options is None or not twistd_options.get("nodaemon"):
         return service

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txevents.inbound.base import Connection, SourceFactory
-from txevents.inbound.routes import Answer, Routes
+from txevents.inbound.routes import ACCEPTED, Answer, Headers, Routes
 from txevents.interfaces import IIntake
 from txevents.wire.problems import Refusal, quote
 
@@ -65,12 +65,8 @@ class HTTPConnection(Connection):
 
     def _forget_request(self) -> None:
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._header_size = 0
-        self._length: int | None = None
-        self._hosts = 0
-        self._coding = b""
-        self._expect = b""
+        self._headers: Headers = []
+        self._method = b""
         self._body: list[bytes] = []
         self._body_size = 0
         self._take: Callable[[bytes], Answer] | None = None
@@ -146,46 +142,36 @@ class HTTPConnection(Connection):
         """A header field, or a trailer field, which is ignored."""
         if self._phase != "header":
             return
-        name = name.lower()
-        value = value.rstrip(b" \t")
-        self._headers.append((name, value))
-        self._header_size += len(name) + len(value) + 4
-        if self._header_size > self._limits.header or len(self._headers) > MAX_HEADERS:
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        if len(self._headers) > MAX_HEADERS:
             raise _too_large(self._limits.header)
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"content-length":
-            self._length = int(value)
-        elif name == b"transfer-encoding":
-            self._coding = value.lower()
-        elif name == b"expect":
-            self._expect = value.lower()
 
     def on_headers_complete(self) -> None:
         """Judge the request by its header fields."""
         self._enter("body")
-        version = self._parser.get_http_version()
+        self._method = self._parser.get_method()
+        version = self._version = self._parser.get_http_version()
+        hosts, length, coding, expect = _survey(self._headers, self._limits.header)
         if version not in ("1.1", "1.0"):
             raise Refusal(505, "speak HTTP/1.1")
         if self._parser.should_upgrade():
             raise Refusal(400, "Upgrade: this connection speaks HTTP/1.1 only")
-        if self._hosts > 1 or (version == "1.1" and not self._hosts):
+        if hosts > 1 or (version == "1.1" and not hosts):
             raise Refusal(400, "Host: exactly one is required (RFC 9112, section 3.2)")
-        if self._coding and (self._coding != b"chunked" or version == "1.0"):
+        if coding and (coding != b"chunked" or version == "1.0"):
             raise Refusal(400, "Transfer-Encoding: only chunked, and only in HTTP/1.1")
-        if self._length is not None and self._length > self._limits.body:
+        if length > self._limits.body:
             raise _too_long(self._limits.body)
-        method = self._parser.get_method()
         try:
-            self._take = self.factory.routes.find(method, self._target, self._headers)
-            if self._expect and self._expect != b"100-continue":
-                raise Refusal(417, f"Expect: only 100-continue, not {quote(self._expect)}")
+            self._take = self.factory.routes.find(self._method, self._target, self._headers)
+            if expect and expect != b"100-continue":
+                raise Refusal(417, f"Expect: only 100-continue, not {quote(expect)}")
         except Refusal as refusal:
-            if self._expect:
+            if expect:
                 raise
             self._refusal = refusal
-        if self._expect and version == "1.1":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if expect and version == "1.1":
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, decoded if it is chunked."""
@@ -205,19 +191,19 @@ class HTTPConnection(Connection):
             answer = self._take(b"".join(self._body))
         except Refusal as refusal:
             answer = Answer.to_refusal(refusal)
-        version = self._parser.get_http_version()
-        self._write(
-            answer, b"" if keep and version == "1.1" else b"keep-alive" if keep else b"close"
-        )
+        connection = b"close" if not keep else b"" if self._version == "1.1" else b"keep-alive"
+        self._write(answer, connection)
         self._forget_request()
         self._enter("idle")
         if not keep:
             self.close(unread=self.factory.stopping)
 
     def _write(self, answer: Answer, connection: bytes) -> None:
+        if answer is ACCEPTED and not connection:
+            self.send(self.factory.accepted)
+            return
         head = answer.head(self.factory.date, connection)
-        bodiless = self._target and self._parser.get_method() == b"HEAD"
-        self.transport.write(head if bodiless else head + answer.body)
+        self.send(head if self._method == b"HEAD" else head + answer.body)
 
     def _refuse_and_close(self, refusal: Refusal) -> None:
         self._write(Answer.to_refusal(refusal), b"close")
@@ -235,6 +221,28 @@ class HTTPConnection(Connection):
         """Close when the request at work, if any, has been answered."""
         if self._phase == "idle":
             self.close(unread=True)
+
+
+def _survey(headers: Headers, limit: int) -> tuple[int, int, bytes, bytes]:
+    """Return the number of Host fields, Content-Length, Transfer-Encoding and Expect.
+
+    Raises `Refusal` (431) when the fields are larger than `limit` together.
+    """
+    size = hosts = length = 0
+    coding = expect = b""
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            coding = value.lower()
+        elif name == b"expect":
+            expect = value.lower()
+    if size > limit:
+        raise _too_large(limit)
+    return hosts, length, coding, expect
 
 
 def _too_large(limit: int) -> Refusal:
@@ -257,6 +265,12 @@ class HTTPSource(SourceFactory):
         super().__init__(reactor)
         self.routes = Routes(intake)
         self.limits = limits
+        self.accepted = b""
+
+    def tick(self) -> None:
+        """A second is over: the usual answer has a new date."""
+        super().tick()
+        self.accepted = ACCEPTED.head(self.date, b"") + ACCEPTED.body
 
     def acceptableProtocols(self) -> list[bytes]:
         """Name HTTP/1.1 to the clients of an `ssl:` endpoint, which hang up if nothing is named."""

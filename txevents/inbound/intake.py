@@ -47,16 +47,16 @@ class Intake:
 
         Raises `Refusal`: 422 when the data does not fit the declared class, 503 when full.
         """
-        if self.full:
-            raise Busy("too many events are unfinished: send this one again later")
         # All are read before any is scheduled: a refused event has run no handler.
-        events: list[tuple[ReactorEmitter, object]] = []
+        events: list[object] = []
         for emitter in self._emitters:
+            if emitter.in_flight >= self._max_in_flight:
+                raise Busy("too many events are unfinished: send this one again later")
             cls = emitter.linker.class_for(envelope.type)
-            events.append((emitter, envelope if cls is None else read_typed(envelope, cls)))
+            events.append(envelope if cls is None else read_typed(envelope, cls))
         token = ENVELOPE.set(envelope)
         try:
-            for emitter, event in events:
+            for emitter, event in zip(self._emitters, events, strict=True):
                 emitter.notify(event)
         finally:
             ENVELOPE.reset(token)

@@ -49,6 +49,7 @@ class LineConnection(Connection):
         """Wait for lines."""
         super().connectionMade()
         self._limits = self.factory.limits
+        self._accept = self.factory.intake.accept
         self._buffer = bytearray()
         self._dropping = False
         self._lines: deque[bytes] = deque()
@@ -96,21 +97,22 @@ class LineConnection(Connection):
         self._take_lines()
 
     def _take_lines(self) -> None:
+        lines = self._lines
         accepted = self._accepted
-        while self._lines and not (self.paused or self._waiting):
-            line = self._lines.popleft().removesuffix(b"\r")
-            if line:
+        while lines and not (self.paused or self._waiting):
+            line = lines.popleft()
+            if len(line) > 1 or line.strip(b"\r"):
                 self._take(line)
         if self._accepted > accepted:
-            self.transport.write(_encode({"accepted": self._accepted}) + b"\n")
-        if self._finishing and not self._lines:
+            self.send(b'{"accepted":%d}\n' % self._accepted)
+        if self._finishing and not lines:
             self.close(unread=True)
 
     def _take(self, line: bytes) -> None:
         try:
-            if len(line) > self._limits.line:
+            if len(line) > self._limits.line and len(line.removesuffix(b"\r")) > self._limits.line:
                 raise Refusal(413, f"the line is longer than {self._limits.line} bytes")
-            self.factory.intake.accept(read_structured(line, "the line"))
+            self._accept(read_structured(line, "the line"))
             self._accepted += 1
         except Busy:
             # Not refused: the line waits, and no more are read until there is room.
@@ -126,7 +128,7 @@ class LineConnection(Connection):
 
     def _refuse(self, refusal: Refusal) -> None:
         refused = {"refused": {"index": self._index, **refusal.members()}}
-        self.transport.write(_encode(refused) + b"\n")
+        self.send(_encode(refused) + b"\n")
 
     def _wait(self) -> None:
         self._waiting = True

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from txevents.events import Envelope
+from txevents.events import NO_EXTENSIONS, Envelope
 from txevents.wire import json
 from txevents.wire.problems import Refusal, quote, shorten
 
@@ -175,6 +175,22 @@ def read_structured(text: bytes, what: str = "the body") -> Envelope:
     except json.MALFORMED as exc:
         raise json.malformed(exc, what) from None
     data = bytes(event.data)
+    extensions = NO_EXTENSIONS if _is_complete(event, text, data) else _extensions(text, what)
+    if event.data_base64 is None:
+        return _envelope(event, extensions, None, data or None)
+    if data:
+        raise Refusal(400, "data and data_base64 exclude each other")
+    return _envelope(event, extensions, _from_base64(event.data_base64), None)
+
+
+def _is_complete(event: _Event, text: bytes, data: bytes) -> bool:
+    """Tell whether the object `text` has the members of `event`, each once, and no others.
+
+    A colon that stands neither in `data` nor in an attribute's value separates a name from a value.
+    Counting them takes 0.5 us, where a look at each member takes 10. Escapes make it uncertain.
+    """
+    if b"\\" in text and text.count(b"\\") != data.count(b"\\"):
+        return False
     attributes = (
         event.specversion,
         event.id,
@@ -185,28 +201,9 @@ def read_structured(text: bytes, what: str = "the body") -> Envelope:
         event.datacontenttype,
         event.dataschema,
     )
-    known = 8 - attributes.count(None) + (data != b"") + (event.data_base64 is not None)
-    extensions: Mapping[str, Any] = {}
-    if _count_members(text, data, attributes) != known:
-        extensions = _extensions(text, what)
-    if event.data_base64 is not None:
-        if data:
-            raise Refusal(400, "data and data_base64 exclude each other")
-        return _envelope(*attributes, extensions, _from_base64(event.data_base64), None)
-    return _envelope(*attributes, extensions, None, data or None)
-
-
-def _count_members(text: bytes, data: bytes, attributes: tuple[str | None, ...]) -> int:
-    """Count the members of the object `text` by its colons, -1 where escapes make that uncertain.
-
-    A colon that stands neither in `data` nor in an attribute's value separates a name from a value.
-    So this finds out in 0.5 us, where a look at each member takes 10, that there is neither an
-    extension nor a member twice.
-    """
-    if b"\\" in text and text.count(b"\\") != data.count(b"\\"):
-        return -1
-    values = "".join([value for value in attributes if value])
-    return text.count(b":") - data.count(b":") - values.count(":")
+    members = 8 - attributes.count(None) + (data != b"") + (event.data_base64 is not None)
+    colons = "%s%s%s%s%s%s%s%s" % attributes  # noqa: UP031 - twice as fast as a join
+    return text.count(b":") - data.count(b":") - colons.count(":") == members
 
 
 def _extensions(text: bytes, what: str) -> Mapping[str, Any]:
@@ -263,19 +260,10 @@ def read_binary(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Envelope
             "ce-... headers",
             Accept_Post="application/cloudevents+json",
         )
-    return _envelope(
-        specversion=attributes.pop("specversion", None),
-        id=attributes.pop("id", None),
-        source=attributes.pop("source", None),
-        type=attributes.pop("type", None),
-        subject=attributes.pop("subject", None),
-        time=attributes.pop("time", None),
-        datacontenttype=content_type,
-        dataschema=attributes.pop("dataschema", None),
-        extensions={name: _check_extension(name, text) for name, text in attributes.items()},
-        content=body or None,
-        raw=None,
-    )
+    known: dict[str, Any] = {n: attributes.pop(n) for n in _KNOWN & attributes.keys()}
+    event = _Event(**known, datacontenttype=content_type)
+    extensions = {name: _check_extension(name, text) for name, text in attributes.items()}
+    return _envelope(event, extensions, body or None, None)
 
 
 def _header_value(name: str, value: bytes) -> str:
@@ -289,29 +277,23 @@ def _header_value(name: str, value: bytes) -> str:
 
 
 def _envelope(
-    specversion: str | None,
-    id: str | None,
-    source: str | None,
-    type: str | None,
-    subject: str | None,
-    time: str | None,
-    datacontenttype: str | None,
-    dataschema: str | None,
-    extensions: Mapping[str, Any],
-    content: bytes | None,
-    raw: bytes | None,
+    event: _Event, extensions: Mapping[str, Any], content: bytes | None, raw: bytes | None
 ) -> Envelope:
     """Check the attributes and make the envelope; `content` is data as bytes, `raw` as JSON."""
-    if not (specversion and id and source and type):
-        given = (specversion, id, source, type)
+    id, source, type = event.id, event.source, event.type
+    if not (event.specversion and id and source and type):
+        given = (event.specversion, id, source, type)
         name, value = next((n, v) for n, v in zip(REQUIRED, given, strict=True) if not v)
         raise Refusal(400, f"{name}: required, and {'missing' if value is None else 'empty'}")
-    if specversion != "1.0":
-        raise Refusal(400, f'specversion: must be "1.0", not {quote(specversion)}')
-    _check_string("id", id)
-    _check_string("type", type)
+    if event.specversion != "1.0":
+        raise Refusal(400, f'specversion: must be "1.0", not {quote(event.specversion)}')
+    # Nearly all strings are printable, which takes a twentieth of the time to find out.
+    if not (id.isprintable() and type.isprintable()):
+        _check_string("id", id)
+        _check_string("type", type)
     if not is_uri_reference(source):
         raise Refusal(400, f"source: must be a URI-reference (RFC 3986), not {quote(source)}")
+    subject, time, dataschema = event.subject, event.time, event.dataschema
     if subject is not None:
         if not subject:
             raise Refusal(400, "subject: must not be empty")
@@ -320,6 +302,7 @@ def _envelope(
         raise Refusal(400, f"time: must be a timestamp (RFC 3339), not {quote(time)}")
     if dataschema is not None and not is_absolute_uri(dataschema):
         raise Refusal(400, f"dataschema: must be an absolute URI, not {quote(dataschema)}")
+    datacontenttype = event.datacontenttype
     json_data = None
     if datacontenttype is not None and (json_data := is_json(datacontenttype)) is None:
         raise Refusal(
@@ -345,7 +328,6 @@ def _envelope(
 
 
 def _check_string(name: str, value: str) -> None:
-    # Nearly all strings are printable, which takes a twentieth of the time to find out.
     if not value.isprintable() and (bad := _FORBIDDEN(value)):
         character = f"U+{ord(bad[0]):04X}"
         raise Refusal(400, f"{shorten(name)}: must not contain the character {character}")
