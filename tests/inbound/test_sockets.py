@@ -206,7 +206,7 @@ class TestBackPressure:
     ) -> None:
         intake = Recorder()
         # Each line is refused: that makes the longest answers.
-        message = request() if kind is HTTPSource else b"{}\n"
+        message = request() if kind is HTTPSource else b"{}" + b" " * 60 + b"\n"
         async with listening(kind(intake, reactor)) as address:
             client = self.connect(address)
             sent = await send_until_nothing_is_taken(client, message)

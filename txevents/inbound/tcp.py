@@ -49,7 +49,6 @@ class LineConnection(Connection):
         """Wait for lines."""
         super().connectionMade()
         self._limits = self.factory.limits
-        self._accept = self.factory.intake.accept
         self._buffer = bytearray()
         self._dropping = False
         self._lines: deque[bytes] = deque()
@@ -98,36 +97,36 @@ class LineConnection(Connection):
 
     def _take_lines(self) -> None:
         lines = self._lines
-        accepted = self._accepted
+        before = self._accepted
+        limit, accept = self._limits.line, self.factory.intake.accept
         while lines and not (self.paused or self._waiting):
             line = lines.popleft()
-            if len(line) > 1 or line.strip(b"\r"):
-                self._take(line)
-        if self._accepted > accepted:
+            if len(line) < 2 and not line.strip(b"\r"):
+                continue
+            try:
+                if len(line) > limit and len(line.removesuffix(b"\r")) > limit:
+                    raise Refusal(413, f"the line is longer than {limit} bytes")
+                accept(read_structured(line, "the line"))
+            except Busy:
+                # Not refused: the line waits, and no more are read until there is room.
+                lines.appendleft(line)
+                self._wait()
+                break
+            except Exception as exc:
+                self._refuse(exc)
+            else:
+                self._accepted += 1
+            self._index += 1
+        if self._accepted > before:
             self.send(b'{"accepted":%d}\n' % self._accepted)
         if self._finishing and not lines:
             self.close(unread=True)
 
-    def _take(self, line: bytes) -> None:
-        try:
-            if len(line) > self._limits.line and len(line.removesuffix(b"\r")) > self._limits.line:
-                raise Refusal(413, f"the line is longer than {self._limits.line} bytes")
-            self._accept(read_structured(line, "the line"))
-            self._accepted += 1
-        except Busy:
-            # Not refused: the line waits, and no more are read until there is room.
-            self._lines.appendleft(line)
-            self._wait()
-            return
-        except Refusal as refusal:
-            self._refuse(refusal)
-        except Exception:
-            self._log.failure("a line could not be processed")
-            self._refuse(Refusal(500, "the line could not be processed"))
-        self._index += 1
-
-    def _refuse(self, refusal: Refusal) -> None:
-        refused = {"refused": {"index": self._index, **refusal.members()}}
+    def _refuse(self, exc: Exception) -> None:
+        if not isinstance(exc, Refusal):
+            self._log.failure("a line could not be processed", Failure(exc))
+            exc = Refusal(500, "the line could not be processed")
+        refused = {"refused": {"index": self._index, **exc.members()}}
         self.send(_encode(refused) + b"\n")
 
     def _wait(self) -> None:
