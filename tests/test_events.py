@@ -234,3 +234,8 @@ def test_events_that_a_handler_emits_carry_its_envelope() -> None:
     stage.clock.advance(0)
 
     assert heard == [sent]
+
+
+def test_event_without_its_parentheses_is_a_clear_error() -> None:
+    with pytest.raises(InvalidTopic, match="a topic is a string, not <class"):
+        event(type("Forgotten", (), {}))  # type: ignore[arg-type]

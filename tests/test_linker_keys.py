@@ -191,7 +191,6 @@ def test_a_tuple_hears_objects_by_position(key: Any, objects: tuple[object, ...]
         (Accident(), Thing()),
         (Thing(), LookupError()),
         (Thing(), Accident(), 1),
-        (),
     ],
 )
 def test_a_tuple_does_not_hear_other_objects(objects: tuple[object, ...]) -> None:
@@ -388,3 +387,16 @@ def test_the_interfaces_are_provided() -> None:
     assert isinstance(subscription, Subscription)
     assert verifyObject(IEventLinker, linker)
     assert verifyObject(ISubscription, subscription)
+
+
+def test_emit_objects_needs_an_object() -> None:
+    with pytest.raises(InvalidEvent, match="at least one object"):
+        Stage().emitter.emit_objects()
+
+
+def test_a_predicate_that_would_have_to_be_waited_for_is_refused() -> None:
+    async def later(event: object) -> bool:
+        return False
+
+    with pytest.raises(InvalidHandler, match="a predicate is not waited for"):
+        Stage().linker.on(..., where=later)(print)

@@ -170,19 +170,19 @@ def test_an_unknown_option_is_told_by_twistd(directory: Path) -> None:
 class Running:
     """A ``twistd -n events`` with a handlers module, a log, and a port for HTTP and for TCP."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.log = directory / "log"
         options = ["-n", "--logfile", str(self.log), "events", "--handlers", "app:linker"]
+        options += ["--handlers", "app"]
         endpoints = [*HTTP, "--tcp", HTTP[1]]
         self.process = subprocess.Popen(
-            command(*options, *endpoints, *arguments),
+            command(*options, *endpoints),
             cwd=directory,
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self.until(lambda: len(self.ports) == 2)
 
     @property
     def ports(self) -> list[int]:
@@ -208,6 +208,11 @@ class Running:
             client.shutdown(socket.SHUT_WR)
             return read_all(client)
 
+    def kill(self) -> None:
+        """End it, unless it has ended."""
+        with self.process:
+            self.process.kill()
+
     def terminate(self) -> tuple[bytes, bytes]:
         self.process.send_signal(signal.SIGTERM)
         return self.process.communicate(timeout=TIMEOUT)
@@ -227,11 +232,10 @@ def read_all(client: socket.socket) -> bytes:
 def running(directory: Path) -> Iterator[Running]:
     running = Running(directory)
     try:
+        running.until(lambda: len(running.ports) == 2)
         yield running
     finally:
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.communicate()
+        running.kill()
 
 
 def test_events_reach_the_handlers_of_a_module_in_the_working_directory(running: Running) -> None:
@@ -276,8 +280,7 @@ def test_sigterm_answers_what_was_read_and_lets_the_handlers_finish(running: Run
     assert (running.directory / "finished").exists()
 
 
-def test_a_handler_that_fails_is_logged_and_the_service_goes_on(directory: Path) -> None:
-    running = Running(directory, "--handlers", "app")
+def test_a_handler_that_fails_is_logged_and_the_service_goes_on(running: Running) -> None:
     failing = structured(id="1", type="com.example.failing")
 
     first = running.ask(0, request(body=failing))

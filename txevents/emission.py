@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from txevents.events import topic_of
 from txevents.subscription import Subscription
 
 if TYPE_CHECKING:
@@ -68,7 +69,13 @@ class Outcome(msgspec.Struct, eq=False):
         It is a `BaseExceptionGroup` when one of them is no `Exception`.
         """
         if exceptions := self.exceptions:
-            raise BaseExceptionGroup(f"{len(exceptions)} failed on {self.event!r}", exceptions)
+            failed = [r for r in self.results if r.exception or r.callback_exception]
+            first = f"{failed[0].subscription.name}: {type(exceptions[0]).__name__}"
+            raise BaseExceptionGroup(
+                f"{len(failed)} of {len(self.results)} handlers failed on {topic_of(self.event)}, "
+                f"the first one {first}",
+                exceptions,
+            )
 
 
 class Running:

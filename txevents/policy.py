@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from math import isnan
 from typing import Any
@@ -15,7 +16,7 @@ Predicate = Callable[..., object]
 
 def not_(predicate: Predicate) -> Predicate:
     """Return the opposite of `predicate`, for `where=not_(is_test)`."""
-    _check_callable("where", predicate)
+    _check_predicate(predicate)
 
     def negated(*args: Any, **kwargs: Any) -> bool:
         return not predicate(*args, **kwargs)
@@ -36,8 +37,14 @@ def _predicates(
         return ()
     predicates = tuple(where) if isinstance(where, tuple | list) else (where,)
     for predicate in predicates:
-        _check_callable("where", predicate)
+        _check_predicate(predicate)
     return predicates
+
+
+def _check_predicate(predicate: object) -> None:
+    _check_callable("where", predicate)
+    if inspect.iscoroutinefunction(predicate):
+        raise InvalidHandler(f"a predicate is not waited for, so it cannot be {predicate!r}")
 
 
 def _check_callback(instance: object, attribute: Any, value: object) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, eventAsText
 from zope.interface.verify import verifyObject
 
@@ -227,3 +228,16 @@ def test_a_hook_that_fails_is_logged_and_stops_nothing(way: str) -> None:
         "the emitter's on_failure hook failed on topic"
     ]
     assert [event["log_failure"].type for event in events] == [ValueError, KeyError]
+
+
+def test_an_emitter_without_a_linker_in_its_place_is_refused() -> None:
+    with pytest.raises(TypeError, match="an emitter needs an EventLinker, not "):
+        ReactorEmitter(Clock())  # type: ignore[arg-type]
+
+
+def test_a_hook_that_would_have_to_be_waited_for_is_refused() -> None:
+    async def later(exception: BaseException, event: object, subscription: Subscription) -> None:
+        """Would never run."""
+
+    with pytest.raises(TypeError, match="on_failure is not waited for"):
+        ReactorEmitter(on_failure=later)

@@ -236,16 +236,19 @@ def test_validators_of_inner_classes_say_where() -> None:
     assert detail == "data[1]: n must be even"
 
 
+def test_bytes_of_no_declared_type_are_read_as_json_for_a_class() -> None:
+    # As the Python SDK sends them in binary mode.
+    line = read_typed(binary({}, b'{"sku": "x"}'), AttrsLine)
+    assert line == AttrsLine("x")
+    assert "not valid JSON" in refused(read_typed, binary({}, b"\xff"), AttrsLine, status=400)
+
+
 @pytest.mark.parametrize(
     ("envelope", "detail"),
     [
         (structured(BASE), "expected a JSON object for io.cloudevents.test, but it is missing"),
         (
             binary({"content-type": b"text/plain"}, b"x"),
-            "expected a JSON object for io.cloudevents.test, but it is not JSON",
-        ),
-        (
-            structured({**BASE, "data_base64": "e30="}),
             "expected a JSON object for io.cloudevents.test, but it is not JSON",
         ),
     ],

@@ -24,14 +24,19 @@ _EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `(.+?)`)?").fullmatch
 def read_typed(envelope: Envelope, cls: type[T]) -> T:
     """Return the data of `envelope` as an instance of `cls`: attrs, dataclass or msgspec.Struct.
 
+    Bytes without a `datacontenttype` are taken to be JSON, since a class is declared for them.
     Raises `Refusal` (422) that names the field that does not fit: `data.total: expected decimal`.
     """
-    if envelope.raw is None:
+    raw = envelope.raw
+    if raw is None and envelope.datacontenttype is None and isinstance(envelope.data, bytes):
+        # Some senders, such as the Python SDK in binary mode, send JSON and do not say so.
+        raw = envelope.data
+    if raw is None:
         found = "missing" if envelope.data is None else "not JSON"
         topic = shorten(escape(envelope.type))
         raise Refusal(422, f"data: expected a JSON object for {topic}, but it is {found}")
     try:
-        return msgspec.json.decode(envelope.raw, type=cls)
+        return msgspec.json.decode(raw, type=cls)
     except msgspec.ValidationError as exc:
         raise Refusal(422, shorten(escape(_explain(str(exc))), 240)) from None
     except json.MALFORMED as exc:
