@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from textwrap import dedent
 from typing import Any
@@ -25,7 +26,10 @@ Future = asyncio.Future[Any]
 
 
 def run_once(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_until_complete(asyncio.sleep(0))
+    # In a thread: on the asyncio reactor another loop runs in this one.
+    running = threading.Thread(target=lambda: loop.run_until_complete(asyncio.sleep(0)))
+    running.start()
+    running.join()
 
 
 @pytest.mark.parametrize("policy", [{}, {"where": lambda: True}])

@@ -79,9 +79,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
     All attributes are strings as they stand on the wire; `time` is an RFC 3339 timestamp (which may
     have nanoseconds or a leap second, more than a `datetime` can hold). `extensions` maps names to
     `str`, `int`, `bool` or `bytes`. `data` is the JSON value for JSON media types, `bytes` for
-    others, `str` for text that came in a JSON document, and `None` when absent. `raw` is the JSON text that `data` was read from, so
-    that it can be passed on byte by byte and read as a typed event without loss; it takes no part
-    in comparisons.
+    others, `str` for text that came in a JSON document, and `None` when absent. `raw` is the JSON
+    text that `data` was read from, so that it can be passed on byte by byte and read as a typed
+    event without loss; it takes no part in comparisons.
 
     The rules of the CloudEvents specification are checked where an envelope is read from the wire
     (`txevents.wire.cloudevents`), not here.
