@@ -20,7 +20,10 @@ _TOPIC = "__txevents_topic__"
 
 
 class _Declarations:
-    """Which classes declare which topic, without keeping the classes alive."""
+    """Which classes declare which topic, without keeping the classes alive.
+
+    `count` grows with each declaration: whoever caches what is declared compares it.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,7 +42,7 @@ class _Declarations:
         return [cls for ref in self._classes.get(topic, ()) if (cls := ref()) is not None]
 
 
-_declared = _Declarations()
+DECLARED = _Declarations()
 
 NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
@@ -57,20 +60,15 @@ def event(topic: str) -> Callable[[C], C]:
 
     def declare(cls: C) -> C:
         setattr(cls, _TOPIC, topic)
-        _declared.add(topic, cls)
+        DECLARED.add(topic, cls)
         return cls
 
     return declare
 
 
-def declarations() -> int:
-    """Return how often `@event` has been used: whoever caches what it declared compares this."""
-    return _declared.count
-
-
 def classes_of_topic(topic: str) -> list[type]:
     """Return the classes, still alive, that declare `topic` with `@event`, in that order."""
-    return _declared.classes(topic)
+    return DECLARED.classes(topic)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):

@@ -20,7 +20,7 @@ import attrs
 import msgspec
 from zope.interface import implementedBy, implementer, providedBy
 
-from txevents.events import Envelope, classes_of_topic, declarations, topic_of_class
+from txevents.events import DECLARED, Envelope, classes_of_topic, topic_of_class
 from txevents.interfaces import IEventLinker
 from txevents.keys import check_event, check_handler, check_keys
 from txevents.policy import DEFAULT_POLICY, Policy
@@ -129,9 +129,9 @@ class EventLinker:
         them. Where several declare the topic with `@event` and subscriptions reach them, it is the
         one declared last. `None` when there is none.
         """
-        if self.plans.declarations != (declared := declarations()):
+        if self.plans.declarations != DECLARED.count:
             self.plans.clear()
-            self.plans.declarations = declared
+            self.plans.declarations = DECLARED.count
         try:
             return self.plans.classes[topic]
         except KeyError:

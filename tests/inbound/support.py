@@ -21,7 +21,7 @@ from txevents.inbound.base import Connection, SourceFactory
 from txevents.inbound.http import HTTPLimits, HTTPSource
 from txevents.inbound.tcp import TCPLimits, TCPSource
 from txevents.interfaces import IIntake
-from txevents.wire.problems import Busy
+from txevents.wire.problems import Refusal
 
 EVENT = {"specversion": "1.0", "id": "e-1", "source": "/tests", "type": "com.example.tested"}
 STRUCTURED = "application/cloudevents+json"
@@ -36,32 +36,30 @@ def structured(**members: object) -> bytes:
 class Recorder:
     """An intake that keeps what it accepts, has room for `room` more, and can be made to fail."""
 
-    def __init__(self, room: int | None = None) -> None:
+    def __init__(self, room: int = 1_000_000) -> None:
         self.accepted: list[Envelope] = []
         self.error: Exception | None = None
         self.room = room
         self.waiting: list[Deferred[None]] = []
 
-    @property
-    def full(self) -> bool:
-        return self.room == 0
-
     def accept(self, envelope: Envelope) -> None:
+        if not self.room:
+            raise Refusal(503, "full", Retry_After="1")
+        self.schedule(envelope)
+
+    def schedule(self, envelope: Envelope) -> None:
         if self.error is not None:
             raise self.error
-        if self.full:
-            raise Busy("full")
-        if self.room is not None:
-            self.room -= 1
+        self.room -= 1
         self.accepted.append(envelope)
 
     def when_ready(self) -> Deferred[None]:
-        if not self.full:
+        if self.room:
             return succeed(None)
         self.waiting.append(Deferred(self.waiting.remove))
         return self.waiting[-1]
 
-    def make_room(self, room: int | None = None) -> None:
+    def make_room(self, room: int = 1_000_000) -> None:
         """Tell those who wait that there is room."""
         self.room = room
         waiting, self.waiting = self.waiting, []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from txevents import TxEventsError
-from txevents.wire.problems import MEDIA_TYPE, TITLES, Busy, Refusal, escape, quote, shorten
+from txevents.wire.problems import MEDIA_TYPE, TITLES, Refusal, escape, quote, shorten
 
 
 def test_the_document_has_the_members_of_the_rfc() -> None:
@@ -49,14 +49,6 @@ def test_headers_are_named_as_in_http() -> None:
     refusal = Refusal(405, "use POST", Allow="POST", Accept_Post="application/json")
 
     assert refusal.headers == {"Allow": "POST", "Accept-Post": "application/json"}
-
-
-def test_busy_says_when_to_come_back() -> None:
-    busy = Busy("too many")
-
-    assert isinstance(busy, Refusal)
-    assert (busy.status, busy.title, busy.detail) == (503, "Service Unavailable", "too many")
-    assert busy.headers == {"Retry-After": "1"}
 
 
 @given(st.text(st.characters()) | st.binary(), st.integers(4, 200))

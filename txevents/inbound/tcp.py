@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from txevents.inbound.base import Connection, SourceFactory
 from txevents.interfaces import IIntake
 from txevents.wire.cloudevents import read_structured
-from txevents.wire.problems import Busy, Refusal
+from txevents.wire.problems import Refusal
 
 _encode = msgspec.json.Encoder().encode
 
@@ -98,24 +98,26 @@ class LineConnection(Connection):
     def _take_lines(self) -> None:
         lines = self._lines
         before = self._accepted
-        limit, accept = self._limits.line, self.factory.intake.accept
+        limit, intake = self._limits.line, self.factory.intake
+        room = intake.room
         while lines and not (self.paused or self._waiting):
             line = lines.popleft()
             if len(line) < 2 and not line.strip(b"\r"):
                 continue
-            try:
-                if len(line) > limit and len(line.removesuffix(b"\r")) > limit:
-                    raise Refusal(413, f"the line is longer than {limit} bytes")
-                accept(read_structured(line, "the line"))
-            except Busy:
+            if room <= 0 and (room := intake.room) <= 0:
                 # Not refused: the line waits, and no more are read until there is room.
                 lines.appendleft(line)
                 self._wait()
                 break
+            try:
+                if len(line) > limit and len(line.removesuffix(b"\r")) > limit:
+                    raise Refusal(413, f"the line is longer than {limit} bytes")
+                intake.schedule(read_structured(line, "the line"))
             except Exception as exc:
                 self._refuse(exc)
             else:
                 self._accepted += 1
+                room -= 1
             self._index += 1
         if self._accepted > before:
             self.send(b'{"accepted":%d}\n' % self._accepted)

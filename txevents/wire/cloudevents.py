@@ -144,7 +144,7 @@ def _is_json(media_type: str) -> bool | None:
 _is_short_json = lru_cache(maxsize=256)(_is_json)
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, omit_defaults=True):
     """The members of a CloudEvent in JSON; those unknown are extensions."""
 
     specversion: str | None = None
@@ -160,6 +160,7 @@ class _Event(msgspec.Struct):
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
+_encode_event = msgspec.json.Encoder().encode
 _KNOWN = frozenset(_Event.__struct_fields__)
 
 
@@ -186,9 +187,13 @@ def read_structured(text: bytes, what: str = "the body") -> Envelope:
 def _is_complete(event: _Event, text: bytes, data: bytes) -> bool:
     """Tell whether the object `text` has the members of `event`, each once, and no others.
 
-    A colon that stands neither in `data` nor in an attribute's value separates a name from a value.
-    Counting them takes 0.5 us, where a look at each member takes 10. Escapes make it uncertain.
+    What `event` is encoded to is the shortest text with these members: if the sender's is as long,
+    it has nothing else. Or else, a colon that stands neither in `data` nor in an attribute's value
+    separates a name from a value; escapes make that uncertain. This takes 0.15 and 0.9 us, where a
+    look at each member would take 10.
     """
+    if len(_encode_event(event)) == len(text):
+        return True
     if b"\\" in text and text.count(b"\\") != data.count(b"\\"):
         return False
     attributes = (

@@ -58,13 +58,6 @@ class Refusal(TxEventsError, ValueError):
         return _encode({"type": "about:blank", **self.members()})
 
 
-class Busy(Refusal):
-    """A message cannot be taken now (503); the same one can be later."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(503, detail, Retry_After="1")
-
-
 def quote(value: object, limit: int = 80) -> str:
     """Return what a sender sent in a form that is safe in a `detail` and in a log, and short."""
     return shorten(ascii(value), limit)
