@@ -11,6 +11,7 @@ setup(
         *find_namespace_packages(include=["txevents", "txevents.*"], exclude=["*.__pycache__"]),
         "twisted.plugins",
     ],
+    py_modules=["pytest_txevents"],
     package_dir={"": "."},
     # include_package_data goes by MANIFEST.in, and finds nothing with a package_dir of ".".
     package_data={"txevents": ["py.typed", "**/*.css", "**/*.html", "**/*.js", "**/*.svg"]},

@@ -107,13 +107,13 @@ def test_the_fixtures(pytester: pytest.Pytester, option: str) -> None:
 
 def test_the_entry_point() -> None:
     found = {point.value for point in entry_points(group="pytest11", name="txevents")}
-    assert found == {"txevents.pytest_plugin"}
+    assert found == {"pytest_txevents"}
 
 
 def test_little_is_imported_before_a_fixture_is_used() -> None:
     program = (
-        "import pytest, sys; before = set(sys.modules); import txevents.pytest_plugin;"
+        "import pytest, sys; before = set(sys.modules); import pytest_txevents;"
         "print(*sorted(set(sys.modules) - before))"
     )
     done = run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "txevents txevents._version txevents.pytest_plugin\n"
+    assert done.stdout == "pytest_txevents\n"

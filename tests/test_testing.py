@@ -591,13 +591,6 @@ class TestLeakCheck:
         assert len(clock.getDelayedCalls()) == 1
 
 
-def test_every_name_is_there() -> None:
-    assert {name for name in txevents.__all__ if not hasattr(txevents, name)} == set()
-    assert dir(txevents) == sorted(txevents.__all__)
-    with pytest.raises(AttributeError, match=r"^module 'txevents' has no attribute 'evnet'$"):
-        _ = txevents.evnet  # type: ignore[attr-defined]
-
-
 def test_no_reactor_and_no_trial_is_imported() -> None:
     program = (
         "import sys, txevents.testing as testing; [getattr(testing, n) for n in testing.__all__];"

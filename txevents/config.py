@@ -68,7 +68,7 @@ def _load_linker(name: str) -> EventLinker:
         raise ConfigError(f"{option}: must be MODULE or MODULE:LINKER, such as app or app:linker")
     try:
         module = import_module(module_name)
-    except Exception as exc:  # whatever the module does when it is imported
+    except (Exception, SystemExit) as exc:  # whatever the module does when it is imported
         raise ConfigError(f"{option}: cannot be imported: {_where(exc)}{one_line(exc)}") from exc
     if not colon:
         return default_linker
@@ -88,7 +88,7 @@ def one_line(exc: BaseException) -> str:
     return " ".join(f"{type(exc).__name__}: {exc}".split())
 
 
-def _where(exc: Exception) -> str:
+def _where(exc: BaseException) -> str:
     """Return the line of the user's code that raised `exc`, if it was one."""
     frames = [
         frame

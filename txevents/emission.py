@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError as FutureCancelled
 from asyncio import isfuture
 from collections.abc import Awaitable, Coroutine, Generator
+from contextvars import Context, copy_context
 from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -14,6 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from txevents.errors import HandlerTimeout
+from txevents.events import topic_of
 from txevents.gate import NO_KEY, Dropped
 from txevents.subscription import Subscription
 
@@ -39,7 +42,7 @@ class Result(msgspec.Struct, eq=False):
     status: Status
     value: Any = None
     exception: BaseException | None = None
-    callback_exception: Exception | None = None
+    callback_exception: BaseException | None = None
 
 
 class Outcome(msgspec.Struct, eq=False):
@@ -70,7 +73,13 @@ class Outcome(msgspec.Struct, eq=False):
         It is a `BaseExceptionGroup` when one of them is no `Exception`.
         """
         if exceptions := self.exceptions:
-            raise BaseExceptionGroup(f"{len(exceptions)} failed on {self.event!r}", exceptions)
+            failed = [r for r in self.results if r.exception or r.callback_exception]
+            first = f"{failed[0].subscription.name}: {type(exceptions[0]).__name__}"
+            raise BaseExceptionGroup(
+                f"{len(failed)} of {len(self.results)} handlers failed on {topic_of(self.event)}, "
+                f"the first one {first}",
+                exceptions,
+            )
 
 
 class Running:
@@ -108,11 +117,11 @@ def begin(
     subscription.calls += 1
     try:
         value = handler(*args, **kwargs)
+        if value is None or not hasattr(value, "__await__"):
+            return Result(subscription, "done", value)
     except Exception as exc:
         emitter.report_failure(exc, event, subscription)
         return Result(subscription, "failed", exception=exc)
-    if value is None or not hasattr(value, "__await__"):
-        return Result(subscription, "done", value)
     return resume(emitter, subscription, event, value)
 
 
@@ -123,12 +132,14 @@ def resume(
     running = Running()
     settling = _settle(running, emitter, subscription, event, awaitable)
     # A coroutine that never waits ends in its first step: 0.6 us, where fromCoroutine takes 5.5.
+    # All steps are taken in one context, or the coroutine could not reset its context variables.
+    context = copy_context()
     try:
-        pending = settling.send(None)
+        pending = context.run(settling.send, None)
     except StopIteration as stop:
         result: Result = stop.value
         return result
-    running.deferred = Deferred.fromCoroutine(_continued(settling, pending))
+    running.deferred = Deferred.fromCoroutine(_continued(settling, pending, context))
     running.deferred.addErrback(_broken, emitter, subscription, event)
     return running
 
@@ -150,12 +161,13 @@ async def _settle(
     awaitable: Awaitable[Any],
 ) -> Result:
     policy = subscription.policy
+    argument: Any
     try:
         value = await _awaitable(awaitable)
     except Dropped:
         return Result(subscription, "dropped")
-    except Exception as exc:
-        if running.cancelled and isinstance(exc, CancelledError):
+    except (Exception, FutureCancelled) as exc:
+        if running.cancelled and isinstance(exc, CancelledError | FutureCancelled):
             return Result(subscription, "cancelled", exception=exc)
         emitter.report_failure(exc, event, subscription)
         result = Result(subscription, "failed", exception=exc)
@@ -170,7 +182,7 @@ async def _settle(
             returned = callback(argument)
             if hasattr(returned, "__await__"):
                 await _awaitable(returned)
-        except Exception as exc:
+        except (Exception, FutureCancelled) as exc:
             emitter.report_failure(exc, event, subscription, callback)
             result.callback_exception = exc
     return result
@@ -247,17 +259,22 @@ def _awaitable(returned: Awaitable[Any]) -> Awaitable[Any]:
 
 
 @coroutine
-def _continued(stepped: Coroutine[Any, Any, T], pending: Any) -> Generator[Any, Any, T]:
-    """Go on with a coroutine whose first step has been taken and yielded `pending`."""
+def _continued(
+    stepped: Coroutine[Any, Any, T], pending: Any, context: Context
+) -> Generator[Any, Any, T]:
+    """Go on with a coroutine whose first step, taken in `context`, has yielded `pending`."""
     while True:
         try:
             received = yield pending
+        except GeneratorExit:
+            stepped.close()  # which may have been collected, and so closed, before
+            raise
         except BaseException as exc:
             step = partial(stepped.throw, exc)
         else:
             step = partial(stepped.send, received)
         try:
-            pending = step()
+            pending = context.run(step)
         except StopIteration as stop:
             return cast(T, stop.value)
 
@@ -320,9 +337,14 @@ class Emission:
             if isinstance(begun, Result):
                 self._settle(index, begun)
             else:
-                self._running[index] = begun
-                begun.deferred.addCallback(partial(self._settle, index))
+                self._wait_for(index, begun)
         self._countdown()
+
+    def _wait_for(self, index: int, running: Running) -> None:
+        self._running[index] = running
+        running.deferred.addCallback(partial(self._settle, index))
+        if self._stopped:  # by what the handler did before it waited
+            running.cancel()
 
     def _settle(self, index: int, result: Result) -> None:
         if self._results[index] is not None:

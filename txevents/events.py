@@ -20,7 +20,10 @@ _TOPIC = "__txevents_topic__"
 
 
 class _Declarations:
-    """Which classes declare which topic, without keeping the classes alive."""
+    """Which classes declare which topic, without keeping the classes alive.
+
+    `count` grows with each declaration: whoever caches what is declared compares it.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -39,9 +42,9 @@ class _Declarations:
         return [cls for ref in self._classes.get(topic, ()) if (cls := ref()) is not None]
 
 
-_declared = _Declarations()
+DECLARED = _Declarations()
 
-_NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
+NO_EXTENSIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 def event(topic: str) -> Callable[[C], C]:
@@ -57,31 +60,26 @@ def event(topic: str) -> Callable[[C], C]:
 
     def declare(cls: C) -> C:
         setattr(cls, _TOPIC, topic)
-        _declared.add(topic, cls)
+        DECLARED.add(topic, cls)
         return cls
 
     return declare
 
 
-def declarations() -> int:
-    """Return how often `@event` has been used: whoever caches what it declared compares this."""
-    return _declared.count
-
-
 def classes_of_topic(topic: str) -> list[type]:
     """Return the classes, still alive, that declare `topic` with `@event`, in that order."""
-    return _declared.classes(topic)
+    return DECLARED.classes(topic)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
     """An event that came or goes by wire: the attributes of a CloudEvent 1.0 and its data.
 
-    All attributes are strings as they stand on the wire; `time` is an RFC 3339 timestamp, which
-    `datetime.fromisoformat` reads. `extensions` maps names to `str`, `int`, `bool` or `bytes`.
-    `data` is the JSON value for JSON media types, `bytes` for others, `str` for text that came in
-    a JSON document, and `None` when absent. `raw` is the JSON text that `data` was read from, so
-    that it can be passed on byte by byte and read as a typed event without loss; it takes no part
-    in comparisons.
+    All attributes are strings as they stand on the wire; `time` is an RFC 3339 timestamp (which may
+    have nanoseconds or a leap second, more than a `datetime` can hold). `extensions` maps names to
+    `str`, `int`, `bool` or `bytes`. `data` is the JSON value for JSON media types, `bytes` for
+    others, `str` for text that came in a JSON document, and `None` when absent. `raw` is the JSON
+    text that `data` was read from, so that it can be passed on byte by byte and read as a typed
+    event without loss; it takes no part in comparisons.
 
     The rules of the CloudEvents specification are checked where an envelope is read from the wire
     (`txevents.wire.cloudevents`), not here.
@@ -95,7 +93,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
     time: str | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
-    extensions: Mapping[str, Any] = _NO_EXTENSIONS
+    extensions: Mapping[str, Any] = NO_EXTENSIONS
     data: Any = None
     raw: bytes | None = None
 
@@ -123,6 +121,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True
         if not isinstance(other, Envelope):
             return NotImplemented
         return self._compared() == other._compared()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct has a `!=` of its own
 
     def __hash__(self) -> int:
         return hash((self.source, self.id))

@@ -86,14 +86,17 @@ class IEventEmitter(Interface):
 class IIntake(Interface):
     """Where every source delivers: the shared acceptance path."""
 
-    full = Attribute("Whether as many accepted events are unfinished as may be.")
+    room = Attribute("How many more events may be accepted; none, if not positive.")
 
     def accept(envelope: Envelope) -> None:
-        """Check and schedule one event.
+        """Schedule one event if there is room.
 
         Raises `txevents.wire.problems.Refusal` when the event cannot be taken; then none of its
         handlers runs. Returns `None` when all of them have been scheduled.
         """
 
+    def schedule(envelope: Envelope) -> None:
+        """Do what `accept` does, for a source that has asked for `room`."""
+
     def when_ready() -> Deferred[None]:
-        """Return a Deferred that fires with `None` once `full` is false."""
+        """Return a Deferred that fires with `None` once there is room."""

@@ -91,7 +91,9 @@ class Linkage:
 
     def _set_callback(self, which: str, callback: F) -> F:
         if which in self._given:
-            raise LinkageError(f"this block has an {which} already")
+            raise LinkageError(
+                f"this block has an {which} already: {getattr(self._policy, which)!r}"
+            )
         self._given.add(which)
         changes: dict[str, Any] = {which: callback}
         self._policy = attrs.evolve(self._policy, **changes)

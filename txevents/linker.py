@@ -14,9 +14,10 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementedBy, implementer, providedBy
+from zope.interface.interface import InterfaceClass
 
 from txevents.errors import InvalidHandler, SubscriptionLimit, UnknownPredicate
-from txevents.events import Envelope, classes_of_topic, declarations, topic_of_class
+from txevents.events import DECLARED, Envelope, classes_of_topic, topic_of_class
 from txevents.explain import explain
 from txevents.interfaces import IEventLinker
 from txevents.keys import (
@@ -81,6 +82,10 @@ class EventLinker:
         for base in self.bases:
             base.plans.dependents.add(self.plans)
 
+    # Of an interface, a handler may well take just one implementation: it is not checked.
+    @overload
+    def on(self, key: InterfaceClass, /, *, name: str | None = ..., **policy: Any) -> Linkage: ...
+
     @overload
     def on(self, key: type[E], /, *, name: str | None = ..., **policy: Any) -> TypedLinkage[E]: ...
 
@@ -92,7 +97,7 @@ class EventLinker:
         """Register the decorated function for `keys`: `@linker.on(IOrderPlaced, priority=1)`.
 
         Takes what `subscribe` takes. Several keys mean any of them. As a context manager it links a
-        handler with its callbacks:
+        handler with its callbacks::
 
             with linker.on(PasswordResetRequested) as link:
                 @link.on_event
@@ -255,21 +260,19 @@ class EventLinker:
     def class_for(self, topic: str) -> type | None:
         """Return the class that a message of `topic` is read as: declared for it, and reached.
 
-        Only attrs classes, dataclasses and `msgspec.Struct`s count, as data can be read into them.
-        Where several declare the topic with `@event` and subscriptions reach them, it is the one
-        declared last. `None` when there is none.
+        Only attrs classes, dataclasses and `msgspec.Struct` classes count, as data can be read into
+        them. Where several declare the topic with `@event` and subscriptions reach them, it is the
+        one declared last. `None` when there is none.
         """
         plans = self.plans
-        if plans.declarations != (declared := declarations()):
+        if plans.declarations != DECLARED.count:
             plans.classes.clear()
-            plans.declarations = declared
+            plans.declarations = DECLARED.count
         try:
             return plans.classes[topic]
         except KeyError:
             pass
         candidates = [cls for cls in reversed(classes_of_topic(topic)) if _has_fields(cls)]
-        if not candidates:
-            return None
         specs = [implementedBy(cls) for cls in candidates]
         reached = next(
             (
@@ -306,7 +309,9 @@ class EventLinker:
         if plan is None:
             cls = type(event)
             plan = self._plan_of(spec, cls, topic_of_class(cls))
-            self.plans.remember(self.plans.objects, spec, plan, spec)
+            # A wrapper may show the declaration of what it wraps: the plan is not for that class.
+            if spec.isOrExtends(implementedBy(cls)):
+                self.plans.remember(self.plans.objects, spec, plan, spec)
         return plan
 
     def _plan_of(self, spec: Any, cls: type, topic: str) -> Plan:
@@ -323,10 +328,10 @@ class EventLinker:
         self.plans.clear()
 
     def __repr__(self) -> str:
-        subscriptions = len(set(self._registry))
-        keys = ", ".join(map(spell_key, list(self._registry.keys())[:5]))
-        more = ", ..." if len(list(self._registry.keys())) > 5 else ""
-        return f"<EventLinker: {subscriptions} subscriptions on {keys or 'nothing'}{more}>"
+        number = len(set(self._registry))
+        keys = [spell_key(key) for key in self._registry.keys()]
+        shown = ", ".join(keys[:5] + ["..."] * (len(keys) > 5)) or "nothing"
+        return f"<EventLinker: {number} subscription{'s' * (number != 1)} on {shown}>"
 
 
 def _make_predicate(name: str, factory: PredicateFactory, value: object) -> Predicate:

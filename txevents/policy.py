@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable
 from math import isfinite, isnan
@@ -18,7 +19,7 @@ Overflow = Literal["error", "drop_newest", "drop_oldest"]
 
 def not_(predicate: Predicate | str) -> Predicate:
     """Return the opposite of `predicate`, for `where=not_(is_test)`."""
-    called: Predicate = check_callable("where", resolve(predicate))
+    called = _predicate(predicate)
 
     def negated(*args: Any, **kwargs: Any) -> bool:
         return not called(*args, **kwargs)
@@ -96,11 +97,23 @@ def _predicates(where: Any) -> tuple[Predicate, ...]:
     if where is None:
         return ()
     predicates = where if isinstance(where, tuple | list) else (where,)
-    return tuple(check_callable("where", resolve(predicate)) for predicate in predicates)
+    return tuple(map(_predicate, predicates))
 
 
-def _callback(value: Any) -> Callable[..., object] | None:
-    return None if value is None else check_callable("a callback", resolve(value))
+def _predicate(value: Any) -> Predicate:
+    predicate = check_callable("where", resolve(value))
+    if inspect.iscoroutinefunction(predicate):
+        raise InvalidHandler(f"a predicate is not waited for, so it cannot be {predicate!r}")
+    return predicate
+
+
+def _optional(value: Any) -> Any:
+    return None if value is None else resolve(value)
+
+
+def _check_callback(instance: object, attribute: Any, value: object) -> None:
+    if value is not None:
+        check_callable(attribute.name, value)
 
 
 def _check_priority(instance: object, attribute: Any, value: object) -> None:
@@ -146,14 +159,18 @@ class Policy:
     once: bool = False
     priority: float = attrs.field(default=0, validator=_check_priority)
     where: tuple[Predicate, ...] = attrs.field(default=(), converter=_predicates)
-    on_success: Callable[[Any], object] | None = attrs.field(default=None, converter=_callback)
+    on_success: Callable[[Any], object] | None = attrs.field(
+        default=None, converter=_optional, validator=_check_callback
+    )
     on_failure: Callable[[Exception], object] | None = attrs.field(
-        default=None, converter=_callback
+        default=None, converter=_optional, validator=_check_callback
     )
     timeout: float | None = attrs.field(default=None, validator=_positive)
     retry: Retry | None = attrs.field(default=None, validator=_check_retry)
     concurrency: int | None = attrs.field(default=None, validator=_count)
-    ordered_by: Callable[..., object] | None = attrs.field(default=None, converter=_callback)
+    ordered_by: Callable[..., object] | None = attrs.field(
+        default=None, converter=_optional, validator=_check_callback
+    )
     max_queue: int = attrs.field(default=1000, validator=_count)
     overflow: Overflow = attrs.field(default="error", validator=_check_overflow)
 

@@ -37,7 +37,7 @@ class EventsService(Service):
     """Listens on the sources while it runs; stops in order, within `drain_timeout` seconds.
 
     Stopping means: no new connections; what has been read is answered; the handlers at work finish;
-    what is left at the deadline is closed, cancelled and counted in the log.
+    what is left at the deadline is closed and counted in the log.
     """
 
     _log = Logger()
@@ -73,6 +73,7 @@ class EventsService(Service):
                 failure = getattr(listening, "result", None)
                 if isinstance(failure, Failure):
                     listening.addErrback(lambda _: None)
+                    self._stop_listening()
                     reason = one_line(cast(BaseException, failure.value))
                     raise ConfigError(f"{source.name}: {reason}")
                 listening.addCallback(self._listening, source)
@@ -91,10 +92,7 @@ class EventsService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        ports = [source.port for source in self._sources if source.port is not None]
-        for source in self._sources:
-            source.port = None
-        await DeferredList([maybeDeferred(port.stopListening) for port in ports])
+        await self._stop_listening()
         draining = Deferred.fromCoroutine(self._drain())
         draining.addTimeout(self._drain_timeout, self._reactor)
         try:
@@ -109,8 +107,15 @@ class EventsService(Service):
                 connections=connections,
             )
 
+    def _stop_listening(self) -> Deferred[Any]:
+        ports = [source.port for source in self._sources if source.port is not None]
+        for source in self._sources:
+            source.port = None
+        return DeferredList([maybeDeferred(port.stopListening) for port in ports])
+
     async def _drain(self) -> None:
-        await DeferredList([source.factory.finish() for source in self._sources])
+        for finished in [source.factory.finish() for source in self._sources]:
+            await finished
         await self._intake.when_idle()
 
 

@@ -173,4 +173,6 @@ def name_of(function: Any) -> str:
         function = function.func
     if not hasattr(function, "__qualname__"):
         function = type(function)
-    return f"{function.__module__}.{function.__qualname__}"
+    module = getattr(function, "__module__", None)  # a method of a builtin type has none
+    qualname: str = function.__qualname__
+    return f"{module}.{qualname}" if module else qualname

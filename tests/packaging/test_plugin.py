@@ -118,7 +118,7 @@ def test_wheel_content(wheel: Path, source: Path) -> None:
         for path in (source / "txevents").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert names == expected | {"twisted/plugins/txevents_plugin.py"}
+    assert names == expected | {"twisted/plugins/txevents_plugin.py", "pytest_txevents.py"}
     assert "txevents/py.typed" in names
 
 

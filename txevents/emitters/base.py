@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal, cast
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txevents.emission import Emission, Outcome
+from txevents.errors import InvalidEvent
 from txevents.events import topic_of
 from txevents.interfaces import IEventEmitter
 from txevents.linker import EventLinker, default_linker
@@ -49,6 +51,10 @@ class EventEmitter(ABC):
         if on_error not in ("continue", "stop"):
             raise ValueError(f'on_error must be "continue" or "stop", not {on_error!r}')
         self.linker = default_linker if linker is None else linker
+        if inspect.iscoroutinefunction(on_failure):
+            raise TypeError(
+                f"on_failure is not waited for, so it cannot be the coroutine {on_failure!r}"
+            )
         self.on_error = on_error
         self.on_failure = on_failure
         self._reactor = reactor
@@ -60,6 +66,8 @@ class EventEmitter(ABC):
 
     @linker.setter
     def linker(self, linker: EventLinker) -> None:
+        if not isinstance(linker, EventLinker):
+            raise TypeError(f"an emitter needs an EventLinker, not {linker!r}")
         self._linker = linker
         self._linker_replaced()
 
@@ -105,8 +113,11 @@ class EventEmitter(ABC):
     def emit_objects(self, *objects: object) -> Deferred[Outcome]:
         """Emit several objects together, to the handlers of tuple keys: `handler(*objects)`.
 
-        Returns what `emit` returns; the event of the `Outcome` is the tuple of objects.
+        Returns what `emit` returns; the event of the `Outcome` is the tuple of objects. Raises
+        `InvalidEvent` without objects, or if one of them is no event.
         """
+        if not objects:
+            raise InvalidEvent("emit_objects needs at least one object")
         subscriptions = self.linker.subscriptions_for_objects(objects)
         emission = Emission(self, objects, objects, {}, subscriptions)
         self._process(emission)

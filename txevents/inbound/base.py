@@ -13,12 +13,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
+from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,7 +28,7 @@ from zope.interface import implementer
 LINGER = 3
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class Connection(Protocol):
     """A connection that is not read while its answers pile up, and not kept past its deadline."""
 
@@ -37,6 +39,9 @@ class Connection(Protocol):
         """Join the factory's connections."""
         self.paused = False
         self.closing = False
+        # Only of a bare TCP or UNIX connection: that of a wrapper would go past the wrapper.
+        bare = isinstance(self.transport, TCPConnection) and not self.transport.TLS
+        self._send_now = self.transport.writeSomeData if bare else None
         self.factory.joined(self)
         self.expect_within(0)
         # So the transport tells us when answers pile up, and when they have been read.
@@ -47,6 +52,20 @@ class Connection(Protocol):
         self.closing = True
         self.factory.left(self)
 
+    def readConnectionLost(self) -> None:
+        """The client has closed its side; it may still read its answers."""
+        if self.closing:
+            self.transport.loseConnection()
+        else:
+            self.ended()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed, as `close` wanted."""
+
+    def ended(self) -> None:
+        """Nothing more will come."""
+        self.close()
+
     def pauseProducing(self) -> None:
         """The client does not read its answers: do not read it either."""
         self.paused = True
@@ -56,6 +75,21 @@ class Connection(Protocol):
         """The client has read its answers."""
         self.paused = False
         self.transport.resumeProducing()
+
+    def send(self, data: bytes) -> None:
+        """Write an answer: at once if the client takes it.
+
+        `transport.write` leaves that to the next turn of the reactor, which costs as much CPU time
+        as all that we do for a request. Once a client has not taken it all, it is good enough.
+        """
+        if self._send_now is not None:
+            sent = self._send_now(data)
+            if sent == len(data):
+                return
+            self._send_now = None
+            if isinstance(sent, int):
+                data = data[sent:]
+        self.transport.write(data)
 
     def stopProducing(self) -> None:
         """The connection is lost, as `connectionLost` hears too."""
@@ -116,7 +150,7 @@ class SourceFactory(Factory):
         self._connections: set[Connection] = set()
         self._gone: list[Deferred[None]] = []
         self._reactor = reactor
-        self._ticking = LoopingCall(self._tick)
+        self._ticking = LoopingCall(self.tick)
         self._ticking.clock = reactor
 
     def joined(self, connection: Connection) -> None:
@@ -135,7 +169,8 @@ class SourceFactory(Factory):
             for deferred in gone:
                 deferred.callback(None)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """A second is over."""
         self.ticks += 1
         self.date = formatdate(self._reactor.seconds(), usegmt=True).encode()
         for connection in list(self._connections):

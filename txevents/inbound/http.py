@@ -15,12 +15,13 @@ from collections.abc import Callable
 
 import attrs
 import httptools
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txevents.inbound.base import Connection, SourceFactory
-from txevents.inbound.routes import Answer, Routes
+from txevents.inbound.routes import ACCEPTED, Answer, Headers, Routes
 from txevents.interfaces import IIntake
 from txevents.wire.problems import Refusal, quote
 
@@ -64,15 +65,31 @@ class HTTPConnection(Connection):
 
     def _forget_request(self) -> None:
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._header_size = 0
-        self._length: int | None = None
-        self._hosts = 0
-        self._expect = b""
+        self._headers: Headers = []
+        self._method = b""
         self._body: list[bytes] = []
         self._body_size = 0
         self._take: Callable[[bytes], Answer] | None = None
         self._refusal: Refusal | None = None
+
+    def _enter(self, phase: str) -> None:
+        self._phase = phase
+        if self.paused or phase == "idle":
+            self.expect_within(self._limits.idle_timeout)
+        elif phase == "header":
+            self.expect_within(self._limits.header_timeout)
+        else:
+            self.expect_within(self._limits.body_timeout)
+
+    def pauseProducing(self) -> None:
+        """The client does not read its answers; it has `idle_timeout` to do so."""
+        super().pauseProducing()
+        self._enter(self._phase)
+
+    def resumeProducing(self) -> None:
+        """The client has read its answers; it has the whole time for its request again."""
+        super().resumeProducing()
+        self._enter(self._phase)
 
     def dataReceived(self, data: bytes) -> None:
         """Parse what came; each complete request is answered before the next one is looked at."""
@@ -88,8 +105,8 @@ class HTTPConnection(Connection):
             self._check_unfinished()
 
     def _check_unfinished(self) -> None:
-        """Refuse what the callbacks do not see: a field, or the frame of a chunk, without an end."""
-        if self._phase == "header" and self._unfinished > self._limits.header:
+        """Refuse what the callbacks do not see: a field, or a frame of a chunk, without an end."""
+        if self._phase == "header" and self._unfinished > self._limits.header + 2 * MAX_TARGET:
             self._refuse_and_close(_too_large(self._limits.header))
         elif self._phase == "body":
             frames = self._unfinished - self._body_size
@@ -108,10 +125,12 @@ class HTTPConnection(Connection):
 
     def on_message_begin(self) -> None:
         """A request starts."""
-        self._phase = "header"
+        if self.closing:
+            # The service stops, and this came together with the last request to be answered.
+            raise Refusal(503, "the connection is closed")
         # What came in this chunk may be the end of the request before: it counts from the next on.
         self._unfinished = 0
-        self.expect_within(self._limits.header_timeout)
+        self._enter("header")
 
     def on_url(self, url: bytes) -> None:
         """A part of the request target."""
@@ -123,42 +142,36 @@ class HTTPConnection(Connection):
         """A header field, or a trailer field, which is ignored."""
         if self._phase != "header":
             return
-        name = name.lower()
-        self._headers.append((name, value))
-        self._header_size += len(name) + len(value) + 4
-        if self._header_size > self._limits.header or len(self._headers) > MAX_HEADERS:
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        if len(self._headers) > MAX_HEADERS:
             raise _too_large(self._limits.header)
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"content-length":
-            self._length = int(value)
-        elif name == b"expect":
-            self._expect = value.lower()
 
     def on_headers_complete(self) -> None:
         """Judge the request by its header fields."""
-        self._phase = "body"
-        self.expect_within(self._limits.body_timeout)
-        version = self._parser.get_http_version()
+        self._enter("body")
+        self._method = self._parser.get_method()
+        version = self._version = self._parser.get_http_version()
+        hosts, length, coding, expect = _survey(self._headers, self._limits.header)
         if version not in ("1.1", "1.0"):
             raise Refusal(505, "speak HTTP/1.1")
         if self._parser.should_upgrade():
             raise Refusal(400, "Upgrade: this connection speaks HTTP/1.1 only")
-        if self._hosts > 1 or (version == "1.1" and not self._hosts):
+        if hosts > 1 or (version == "1.1" and not hosts):
             raise Refusal(400, "Host: exactly one is required (RFC 9112, section 3.2)")
-        if self._length is not None and self._length > self._limits.body:
+        if coding and (coding != b"chunked" or version == "1.0"):
+            raise Refusal(400, "Transfer-Encoding: only chunked, and only in HTTP/1.1")
+        if length > self._limits.body:
             raise _too_long(self._limits.body)
-        method = self._parser.get_method()
         try:
-            self._take = self.factory.routes.find(method, self._target, self._headers)
-            if self._expect and self._expect != b"100-continue":
-                raise Refusal(417, f"Expect: only 100-continue, not {quote(self._expect)}")
+            self._take = self.factory.routes.find(self._method, self._target, self._headers)
+            if expect and expect != b"100-continue":
+                raise Refusal(417, f"Expect: only 100-continue, not {quote(expect)}")
         except Refusal as refusal:
-            if self._expect:
+            if expect:
                 raise
             self._refusal = refusal
-        if self._expect and version == "1.1":
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if expect and version == "1.1":
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         """A part of the body, decoded if it is chunked."""
@@ -170,33 +183,30 @@ class HTTPConnection(Connection):
 
     def on_message_complete(self) -> None:
         """The request is whole: answer it."""
-        self._phase = "idle"
         keep = self._parser.should_keep_alive() and not self.factory.stopping
         try:
             if self._refusal is not None:
                 raise self._refusal
-            if self._take is None:
-                raise RuntimeError("the request has not been judged")
+            assert self._take is not None, "the request has not been judged"
             answer = self._take(b"".join(self._body))
         except Refusal as refusal:
             answer = Answer.to_refusal(refusal)
-        version = self._parser.get_http_version()
-        self._write(
-            answer, b"" if keep and version == "1.1" else b"keep-alive" if keep else b"close"
-        )
+        connection = b"close" if not keep else b"" if self._version == "1.1" else b"keep-alive"
+        self._write(answer, connection)
         self._forget_request()
-        self.expect_within(self._limits.idle_timeout)
+        self._enter("idle")
         if not keep:
-            self.close()
+            self.close(unread=self.factory.stopping)
 
     def _write(self, answer: Answer, connection: bytes) -> None:
+        if answer is ACCEPTED and not connection:
+            self.send(self.factory.accepted)
+            return
         head = answer.head(self.factory.date, connection)
-        bodiless = self._parser.get_method() == b"HEAD"
-        self.transport.write(head if bodiless else head + answer.body)
+        self.send(head if self._method == b"HEAD" else head + answer.body)
 
     def _refuse_and_close(self, refusal: Refusal) -> None:
-        answer = Answer.to_refusal(refusal)
-        self.transport.write(answer.head(self.factory.date, b"close") + answer.body)
+        self._write(Answer.to_refusal(refusal), b"close")
         self.close(unread=True)
 
     def timed_out(self) -> None:
@@ -210,7 +220,29 @@ class HTTPConnection(Connection):
     def finish(self) -> None:
         """Close when the request at work, if any, has been answered."""
         if self._phase == "idle":
-            self.close()
+            self.close(unread=True)
+
+
+def _survey(headers: Headers, limit: int) -> tuple[int, int, bytes, bytes]:
+    """Return the number of Host fields, Content-Length, Transfer-Encoding and Expect.
+
+    Raises `Refusal` (431) when the fields are larger than `limit` together.
+    """
+    size = hosts = length = 0
+    coding = expect = b""
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            coding = value.lower()
+        elif name == b"expect":
+            expect = value.lower()
+    if size > limit:
+        raise _too_large(limit)
+    return hosts, length, coding, expect
 
 
 def _too_large(limit: int) -> Refusal:
@@ -221,6 +253,7 @@ def _too_long(limit: int) -> Refusal:
     return Refusal(413, f"the body is longer than {limit} bytes")
 
 
+@implementer(IProtocolNegotiationFactory)
 class HTTPSource(SourceFactory):
     """The factory of an HTTP source. Give it to an endpoint, or to `twistd events --http`."""
 
@@ -232,3 +265,13 @@ class HTTPSource(SourceFactory):
         super().__init__(reactor)
         self.routes = Routes(intake)
         self.limits = limits
+        self.accepted = b""
+
+    def tick(self) -> None:
+        """A second is over: the usual answer has a new date."""
+        super().tick()
+        self.accepted = ACCEPTED.head(self.date, b"") + ACCEPTED.body
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Name HTTP/1.1 to the clients of an `ssl:` endpoint, which hang up if nothing is named."""
+        return [b"http/1.1"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from txevents.emitters.reactor import ReactorEmitter
 from txevents.events import ENVELOPE, Envelope
 from txevents.interfaces import IIntake
-from txevents.wire.problems import Busy
+from txevents.wire.problems import Refusal
 from txevents.wire.typed import read_typed
 
 # Accepted and unfinished events: past this, HTTP answers 503 and TCP is not read.
@@ -38,31 +38,40 @@ class Intake:
         return max([emitter.in_flight for emitter in self._emitters])
 
     @property
-    def full(self) -> bool:
-        """Whether as many accepted events are unfinished as may be."""
-        return self.in_flight >= self._max_in_flight
+    def room(self) -> int:
+        """How many more events may be accepted now; see `IIntake`."""
+        return self._max_in_flight - self.in_flight
 
     def accept(self, envelope: Envelope) -> None:
+        """Check and schedule one event if there is room; see `IIntake`.
+
+        Raises `Refusal`: 422 when the data does not fit the declared class, 503 without room.
+        """
+        if self.room <= 0:
+            raise Refusal(
+                503, "too many events are unfinished: send this one again later", Retry_After="1"
+            )
+        self.schedule(envelope)
+
+    def schedule(self, envelope: Envelope) -> None:
         """Check and schedule one event; see `IIntake`.
 
-        Raises `Refusal`: 422 when the data does not fit the declared class, 503 when full.
+        Raises `Refusal`: 422 when the data does not fit the declared class.
         """
-        if self.full:
-            raise Busy("too many events are unfinished: send this one again later")
         # All are read before any is scheduled: a refused event has run no handler.
-        events: list[tuple[ReactorEmitter, object]] = []
+        events: list[object] = []
         for emitter in self._emitters:
             cls = emitter.linker.class_for(envelope.type)
-            events.append((emitter, envelope if cls is None else read_typed(envelope, cls)))
+            events.append(envelope if cls is None else read_typed(envelope, cls))
         token = ENVELOPE.set(envelope)
         try:
-            for emitter, event in events:
+            for emitter, event in zip(self._emitters, events, strict=True):
                 emitter.notify(event)
         finally:
             ENVELOPE.reset(token)
 
     def when_ready(self) -> Deferred[None]:
-        """Return a Deferred that fires with `None` once `full` is false."""
+        """Return a Deferred that fires with `None` once there is room."""
         return self._when_below(self._max_in_flight)
 
     def when_idle(self) -> Deferred[None]:
@@ -70,5 +79,9 @@ class Intake:
         return self._when_below(1)
 
     def _when_below(self, limit: int) -> Deferred[None]:
-        waiting = [emitter.when_in_flight_below(limit) for emitter in self._emitters]
-        return DeferredList(waiting, consumeErrors=True).addCallback(lambda _: None)
+        return Deferred.fromCoroutine(self._wait_below(limit))
+
+    async def _wait_below(self, limit: int) -> None:
+        while self.in_flight >= limit:
+            for emitter in self._emitters:
+                await emitter.when_in_flight_below(limit)

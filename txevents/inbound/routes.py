@@ -73,11 +73,13 @@ class Routes:
         path = _path(target)
         if path == b"/events":
             _check_method(method, b"POST")
+            _check_coding(headers)
             return self._find_mode(headers)
         if path.startswith(b"/hooks/"):
             name = is_hook_name(path[7:].decode("latin-1"))
             if name:
                 _check_method(method, b"POST")
+                _check_coding(headers)
                 return partial(self._take_hook, name[0], headers)
         if path == b"/healthz":
             _check_method(method, b"GET", b"HEAD")
@@ -133,3 +135,13 @@ def _check_method(method: bytes, *allowed: bytes) -> None:
     if method not in allowed:
         allow = b", ".join(allowed).decode()
         raise Refusal(405, f"use {allow} here, not {quote(method.decode('latin-1'))}", Allow=allow)
+
+
+def _check_coding(headers: Headers) -> None:
+    for name, value in headers:
+        if name == b"content-encoding" and value.lower() != b"identity":
+            raise Refusal(
+                415,
+                f"Content-Encoding: send it uncoded, not in {quote(value.decode('latin-1'))}",
+                Accept_Encoding="identity",
+            )

@@ -12,13 +12,16 @@ from collections import deque
 
 import attrs
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from txevents.inbound.base import Connection, SourceFactory
 from txevents.interfaces import IIntake
 from txevents.wire.cloudevents import read_structured
-from txevents.wire.problems import Busy, Refusal
+from txevents.wire.problems import Refusal
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,8 +55,22 @@ class LineConnection(Connection):
         self._index = 0
         self._accepted = 0
         self._waiting = False
+        self._ready: Deferred[None] | None = None
         self._finishing = False
         self.expect_within(self._limits.idle_timeout)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Wait for nothing any more."""
+        super().connectionLost(reason)
+        if self._ready is not None:
+            self._ready.cancel()
+
+    def ended(self) -> None:
+        """Nothing more will come; the last line may lack its newline."""
+        self._lines.append(bytes(self._buffer))
+        self._buffer.clear()
+        self._finishing = True
+        self._take_lines()
 
     def dataReceived(self, data: bytes) -> None:
         """Take all whole lines that came, in one go."""
@@ -79,42 +96,46 @@ class LineConnection(Connection):
         self._take_lines()
 
     def _take_lines(self) -> None:
-        accepted = self._accepted
-        while self._lines and not (self.paused or self._waiting):
-            line = self._lines.popleft().removesuffix(b"\r")
-            if line:
-                self._take(line)
-        if self._accepted > accepted:
-            self.transport.write(_encode({"accepted": self._accepted}) + b"\n")
-        if self._finishing and not self._lines:
-            self.close()
+        lines = self._lines
+        before = self._accepted
+        limit, intake = self._limits.line, self.factory.intake
+        room = intake.room
+        while lines and not (self.paused or self._waiting):
+            line = lines.popleft()
+            if len(line) < 2 and not line.strip(b"\r"):
+                continue
+            if room <= 0 and (room := intake.room) <= 0:
+                # Not refused: the line waits, and no more are read until there is room.
+                lines.appendleft(line)
+                self._wait()
+                break
+            try:
+                if len(line) > limit and len(line.removesuffix(b"\r")) > limit:
+                    raise Refusal(413, f"the line is longer than {limit} bytes")
+                intake.schedule(read_structured(line, "the line"))
+            except Exception as exc:
+                self._refuse(exc)
+            else:
+                self._accepted += 1
+                room -= 1
+            self._index += 1
+        if self._accepted > before:
+            self.send(b'{"accepted":%d}\n' % self._accepted)
+        if self._finishing and not lines:
+            self.close(unread=True)
 
-    def _take(self, line: bytes) -> None:
-        try:
-            if len(line) > self._limits.line:
-                raise Refusal(413, f"the line is longer than {self._limits.line} bytes")
-            self.factory.intake.accept(read_structured(line, "the line"))
-            self._accepted += 1
-        except Busy:
-            # Not refused: the line waits, and no more are read until there is room.
-            self._lines.appendleft(line)
-            self._wait()
-            return
-        except Refusal as refusal:
-            self._refuse(refusal)
-        except Exception:
-            self._log.failure("a line could not be processed")
-            self._refuse(Refusal(500, "the line could not be processed"))
-        self._index += 1
-
-    def _refuse(self, refusal: Refusal) -> None:
-        refused = {"refused": {"index": self._index, **refusal.members()}}
-        self.transport.write(_encode(refused) + b"\n")
+    def _refuse(self, exc: Exception) -> None:
+        if not isinstance(exc, Refusal):
+            self._log.failure("a line could not be processed", Failure(exc))
+            exc = Refusal(500, "the line could not be processed")
+        refused = {"refused": {"index": self._index, **exc.members()}}
+        self.send(_encode(refused) + b"\n")
 
     def _wait(self) -> None:
         self._waiting = True
         self.transport.pauseProducing()
-        self.factory.intake.when_ready().addCallback(self._go_on)
+        self._ready = self.factory.intake.when_ready()
+        self._ready.addCallbacks(self._go_on, lambda _: None)
 
     def _go_on(self, _: None) -> None:
         self._waiting = False
@@ -146,7 +167,7 @@ class LineConnection(Connection):
         """Close when the lines that have been received are taken."""
         self._finishing = True
         if not self._lines:
-            self.close()
+            self.close(unread=True)
 
 
 class TCPSource(SourceFactory):

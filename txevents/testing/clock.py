@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from math import inf
 from typing import Any
 
@@ -103,13 +102,7 @@ class ClockEmitter(ReactorEmitter):
         raise AssertionError("\n".join(lines))
 
     def _waiting_events(self) -> list[Emitted]:
-        found = []
-        for _, plan, event, args, kwargs in [*copy(self._batch), *self._queue]:
-            if plan is None:
-                found.append(Emitted.from_call(event.event, event.args, event.kwargs))
-            else:
-                found.append(Emitted.from_call(event, (event,) if args is None else args, kwargs))
-        return found
+        return [Emitted.from_call(*waiting) for waiting in self.waiting_events()]
 
     def _describe_due(self) -> str:
         if waiting := self._waiting_events():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ def malformed(exc: Exception, what: str) -> Refusal:
     elif isinstance(exc, UnicodeDecodeError):
         reason = "invalid UTF-8"
     else:
-        reason = str(exc).removeprefix("JSON is malformed: ")
+        reason = str(exc).removeprefix("JSON is malformed: ").partition(" - at `")[0]
     return Refusal(400, f"{what} is not valid JSON: {reason}")
 
 
@@ -43,9 +44,11 @@ def members(text: bytes, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refusal(400, f"{what} must be a JSON object")
     # The hook sees the inner objects first: what it returns for the outermost one is the result.
-    pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)
+    try:
+        pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list)
+    except RecursionError as exc:  # a little earlier than msgspec
+        raise malformed(exc, what) from None
     if len(pairs) != len(value):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter([name for name, _ in pairs]).most_common(1)[0][0]
         raise Refusal(400, f"{what} has the member {quote(twice)} more than once")
     return value

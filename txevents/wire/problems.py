@@ -58,14 +58,16 @@ class Refusal(TxEventsError, ValueError):
         return _encode({"type": "about:blank", **self.members()})
 
 
-class Busy(Refusal):
-    """A message cannot be taken now (503); the same one can be later."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(503, detail, Retry_After="1")
-
-
 def quote(value: object, limit: int = 80) -> str:
     """Return what a sender sent in a form that is safe in a `detail` and in a log, and short."""
-    text = ascii(value)
+    return shorten(ascii(value), limit)
+
+
+def escape(text: str) -> str:
+    """Return `text` in printable ASCII, with backslashes for all else."""
+    return text.encode("unicode_escape").decode()
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Return `text`, or its beginning when it is longer than `limit`."""
     return text if len(text) <= limit else f"{text[: limit - 3]}..."

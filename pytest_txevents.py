@@ -1,7 +1,7 @@
 """The pytest plugin: fixtures for tests of handlers and of code that emits.
 
-Each run of pytest imports this module, before anything measures coverage, so it imports nothing of
-txevents that a test does not ask for.
+Each run of pytest imports this module, before anything measures coverage. So it stands outside of
+the package, and imports nothing of it that a test does not ask for.
 """
 
 from __future__ import annotations
