@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=60,
+        # Not traced: it would not be measured as it is, and Pyventus goes into its debug mode.
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
         check=False,
     )
 
