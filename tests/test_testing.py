@@ -16,7 +16,6 @@ from twisted.logger import globalLogPublisher
 from zope.interface import Interface, implementer
 from zope.interface.verify import verifyObject
 
-import txevents
 from txevents import Envelope, EventLinker, InvalidEvent, InvalidKey, Outcome, TxEventsError, event
 from txevents.interfaces import IEventEmitter
 from txevents.policy import Retry

@@ -329,7 +329,7 @@ class EventLinker:
 
     def __repr__(self) -> str:
         number = len(set(self._registry))
-        keys = [spell_key(key) for key in self._registry.keys()]
+        keys = [spell_key(key) for key in self._registry.keys()]  # noqa: SIM118 - a Registry iterates over subscriptions
         shown = ", ".join(keys[:5] + ["..."] * (len(keys) > 5)) or "nothing"
         return f"<EventLinker: {number} subscription{'s' * (number != 1)} on {shown}>"
 
