@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import http, inprocess, tcp
+from benchmarks import http, inprocess, linker, tcp
 from benchmarks.runner import OpenSuite, run, table
 
 SUITES: dict[str, OpenSuite] = {
     "notify": inprocess.notify,
     "emit": inprocess.emit,
+    "linker": linker.suite,
     "http": http.suite,
     "tcp": tcp.suite,
 }

@@ -48,7 +48,7 @@ def test_quick_run() -> None:
 def test_unknown_name() -> None:
     done = benchmarks("nothing")
     assert done.returncode == 2
-    assert "there is no benchmark 'nothing', only notify, emit, http, tcp" in done.stderr
+    assert "there is no benchmark 'nothing', only notify, emit, linker, http, tcp" in done.stderr
 
 
 class Speeds:
