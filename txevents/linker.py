@@ -301,6 +301,8 @@ class EventLinker:
             spec = providedBy(envelope)
             plan = self._plan_of(spec, Envelope, envelope.type)
             self.plans.remember(self.plans.envelopes, envelope.type, plan, spec)
+            # Whoever looks an envelope up as an object is to find nothing, and to look here.
+            self.plans.remember(self.plans.objects, spec, ())
         return plan
 
     def _object_plan(self, event: object) -> Plan:

@@ -80,6 +80,7 @@ def _release_classes(phase: str, info: dict[str, int]) -> None:
     if phase == "start" and info["generation"] == 2:
         for cache in list(_caches):
             cache.objects.clear()
+            cache.envelopes.clear()
             cache.classes.clear()
 
 

@@ -97,18 +97,24 @@ class ReactorEmitter(EventEmitter):
             self._notify_slowly(event, args, kwargs)
             return
         try:
-            if kind is Envelope:
-                plan = self._plans.envelopes[event.type]  # type: ignore[attr-defined]
-            else:
-                # A look-up where `providedBy` would cost as much as all the rest.
-                plan = self._object_plans[event.__provides__]  # type: ignore[attr-defined]
+            # A look-up where `providedBy` would cost as much as all the rest.
+            plan = self._object_plans[event.__provides__]  # type: ignore[attr-defined]
         except Exception:
             self._notify_slowly(event, args, kwargs)
             return
-        if plan:
-            self._queue += (copy_context(), plan, event)
-            if not self._scheduled:
-                self._schedule()
+        if not plan:
+            if kind is not Envelope:
+                return
+            plan = self._plans.envelopes.get(event.type, ())  # type: ignore[attr-defined]
+            if not plan:
+                self._notify_slowly(event, args, kwargs)
+                return
+        queue = self._queue
+        queue.append(copy_context())
+        queue.append(plan)
+        queue.append(event)
+        if not self._scheduled:
+            self._schedule()
 
     def _notify_slowly(self, event: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         plan = None
@@ -146,17 +152,21 @@ class ReactorEmitter(EventEmitter):
             for context, plan, event in islice(zip(batch, batch, batch, strict=True), MAX_BATCH):
                 if plan is None:
                     context.run(self._work, event)
-                elif len(plan) == 1 and (handler := plan[0].plain) is not None and not stop:
+                elif (
+                    len(plan) == 1
+                    and (handler := (subscription := plan[0]).plain) is not None
+                    and not stop
+                ):
                     # `_dispatch` does this too; for the usual case, a call less saves a tenth.
-                    plan[0].calls += 1
+                    subscription.calls += 1
                     try:
                         value = context.run(handler, event)
                         if value is None or not hasattr(value, "__await__"):
                             continue
                     except Exception as exc:
-                        context.run(self.report_failure, exc, event, plan[0])
+                        context.run(self.report_failure, exc, event, subscription)
                     else:
-                        context.run(self._resume, plan[0], event, value)
+                        context.run(self._resume, subscription, event, value)
                 else:
                     context.run(self._dispatch, plan, event, (event,), _NO_KWARGS)
         finally:
