@@ -102,7 +102,7 @@ class Reader:
 
     def read(self, blocks: list[Block]) -> None:
         awaits_output = False
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, following in zip(blocks, [*blocks, None][1:], strict=True):
             if block.kind == "python" and block.file_name:
                 (self._directory / block.file_name).write_text(self._with_free_ports(block.text))
             elif block.kind == "python":

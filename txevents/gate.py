@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 from twisted.internet.defer import Deferred
@@ -27,16 +28,20 @@ class Gate:
         self._max_queue = policy.max_queue
         self._overflow = policy.overflow
         self._busy: set[Hashable] = set()
-        self._waiting: dict[Deferred[None], Hashable] = {}
+        # In a plain dictionary the way to the first item gets longer with each one taken out.
+        self._waiting: OrderedDict[Deferred[None], Hashable] = OrderedDict()
         self._admitting = False
 
     def enter(self, key: Hashable = NO_KEY) -> Deferred[None]:
         """Return a Deferred that fires with `None` when the handler may start; then `leave`.
 
-        It fails with `QueueFull` or `Dropped` when the queue is full, and may be cancelled.
+        It fails with `QueueFull` or `Dropped` when the queue is full, and may be cancelled. Raises
+        `TypeError` at once for a key that is not hashable.
         """
+        hash(key)  # in `leave` it would fail another event, and no other one would be let in
         entered: Deferred[None] = Deferred(self._withdraw)
-        if self._may_start(key):
+        # What is let in may enter another one, which shall not overtake those that wait.
+        if self._may_start(key) and not self._admitting:
             self._start(key)
             entered.callback(None)
         elif len(self._waiting) < self._max_queue:

@@ -29,11 +29,13 @@ def resolve(value: Any) -> Any:
         found = import_module(module_name)
     except ImportError as exc:
         raise UnknownName(f"{value!r}: cannot import {module_name}: {exc}") from exc
+    reached = module_name
     for name in path.split("."):
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise UnknownName(f"{value!r}: {module_name} has no {path!r}") from None
+            raise UnknownName(f"{value!r}: {reached} has no {name!r}") from None
+        reached += f".{name}"
     return found
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, T
 
 import attrs
 
-from txevents.errors import LinkageError
+from txevents.errors import LinkageError, SubscriptionLimit
 from txevents.keys import check_handler
 from txevents.policy import Policy
 
 if TYPE_CHECKING:
     from txevents.linker import EventLinker
+    from txevents.subscription import Subscription
 
 E = TypeVar("E")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -107,5 +108,11 @@ class Linkage:
                 "the block names no handler: decorate one with @link.on_event "
                 "(link is what stands after `as`)"
             )
-        for handler in self._handlers:
-            self._linker.register(handler, self._keys, self._name, self._policy)
+        made: list[Subscription] = []
+        try:
+            for handler in self._handlers:
+                made.append(self._linker.register(handler, self._keys, self._name, self._policy))  # noqa: PERF401 - those made before it fails are needed
+        except SubscriptionLimit:
+            for subscription in made:
+                subscription.cancel()
+            raise

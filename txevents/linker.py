@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from itertools import count
+from keyword import iskeyword
+from operator import index
 from types import ModuleType
 from typing import Any, TypeVar, overload
 
@@ -31,7 +33,7 @@ from txevents.keys import (
 )
 from txevents.linkage import Linkage, TypedLinkage
 from txevents.plans import Plan, PlanCache, make_plan
-from txevents.policy import Policy, Predicate
+from txevents.policy import Policy, Predicate, check_predicate
 from txevents.registry import Registry, places_of
 from txevents.scan import Mark, scan
 from txevents.streams import EventStream, StreamOverflow, wait_for
@@ -39,6 +41,7 @@ from txevents.subscription import Subscription
 
 E = TypeVar("E")
 POLICY_KEYWORDS = frozenset(field.name for field in attrs.fields(Policy))
+_TAKEN = POLICY_KEYWORDS | {"self", "handler", "name"}  # by `on` and `subscribe`
 PredicateFactory = Callable[[Any], Predicate]
 
 
@@ -71,7 +74,7 @@ class EventLinker:
             family = [self] if base is self else base.lineage
             self.lineage += [linker for linker in family if linker not in self.lineage]
         self._default_policy = Policy(on_success=on_success, on_failure=on_failure)
-        if max_subscriptions is not None and max_subscriptions < 1:
+        if max_subscriptions is not None and index(max_subscriptions) < 1:
             raise ValueError(f"max_subscriptions must be at least 1, not {max_subscriptions!r}")
         self._max_subscriptions = max_subscriptions
         self._registry = Registry()
@@ -169,7 +172,7 @@ class EventLinker:
         until one says no. Linkers that inherit from this one have it too. Raises `InvalidHandler`
         for a name that is taken or is none.
         """
-        if not name.isidentifier() or name in POLICY_KEYWORDS or name == "name":
+        if not name.isidentifier() or iskeyword(name) or name in _TAKEN:
             raise InvalidHandler(f"a predicate cannot be called {name!r}")
         if name in self._predicates:
             raise InvalidHandler(f"there is a predicate {name!r} already")
@@ -198,6 +201,7 @@ class EventLinker:
 
     def clear(self) -> int:
         """Cancel all subscriptions of this linker, not those of its bases; return their number."""
+        self.scanned.clear()
         return sum(subscription.cancel() for subscription in self.subscriptions())
 
     def subscriptions(self, key: Any = None) -> list[Subscription]:
@@ -337,11 +341,12 @@ class EventLinker:
 
 
 def _make_predicate(name: str, factory: PredicateFactory, value: object) -> Predicate:
-    predicate = check_callable(f"what the predicate {name} makes", factory(value))
+    predicate = check_predicate(f"what the predicate {name} makes", factory(value))
 
     def named(*args: Any, **kwargs: Any) -> object:
         return predicate(*args, **kwargs)
 
+    named.__module__ = ""
     named.__qualname__ = f"{name}={value!r}"
     return named
 

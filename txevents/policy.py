@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable
-from math import isfinite, isnan
-from typing import Any, Literal
+from math import inf, isnan
+from typing import Any, Literal, TypeGuard
 
 import attrs
 
@@ -19,27 +19,42 @@ Overflow = Literal["error", "drop_newest", "drop_oldest"]
 
 def not_(predicate: Predicate | str) -> Predicate:
     """Return the opposite of `predicate`, for `where=not_(is_test)`."""
-    called = _predicate(predicate)
+    called = check_predicate("where", predicate)
 
     def negated(*args: Any, **kwargs: Any) -> bool:
         return not called(*args, **kwargs)
 
+    negated.__module__ = ""
     negated.__qualname__ = f"not_({getattr(called, '__qualname__', repr(called))})"
     return negated
 
 
-def _positive(instance: object, attribute: Any, value: Any) -> None:
-    if value is not None and not (isinstance(value, int | float) and value > 0 and isfinite(value)):
-        raise InvalidHandler(f"{attribute.name} must be a positive number, not {value!r}")
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _count(instance: object, attribute: Any, value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise InvalidHandler(f"{attribute.name} must be a positive whole number, not {value!r}")
+def check_positive(keyword: str, value: object) -> None:
+    """Raise `InvalidHandler` that names `keyword` if `value` is no positive, finite number."""
+    if not (_is_number(value) and 0 < value < inf):
+        raise InvalidHandler(f"{keyword} must be a positive number, not {value!r}")
 
 
-def _share(instance: object, attribute: Any, value: float) -> None:
-    if not 0 <= value < 1:
+def check_count(keyword: str, value: object) -> None:
+    """Raise `InvalidHandler` that names `keyword` if `value` is no positive whole number."""
+    if not (_is_number(value) and isinstance(value, int) and value > 0):
+        raise InvalidHandler(f"{keyword} must be a positive whole number, not {value!r}")
+
+
+def _positive(instance: object, attribute: Any, value: object) -> None:
+    check_positive(attribute.name, value)
+
+
+def _count(instance: object, attribute: Any, value: object) -> None:
+    check_count(attribute.name, value)
+
+
+def _share(instance: object, attribute: Any, value: object) -> None:
+    if not (_is_number(value) and 0 <= value < 1):
         raise InvalidHandler(f"{attribute.name} must be from 0 to below 1, not {value!r}")
 
 
@@ -83,11 +98,11 @@ class Retry:
         if attempt >= self.attempts or isinstance(exception, Permanent):
             return None
         if isinstance(exception, RetryAfter):
-            return exception.seconds
+            return max(0.0, exception.seconds)
         if not isinstance(exception, self.retry_on) or isinstance(exception, self.give_up_on):
             return None
         try:
-            delay = min(self.delay * self.factor ** (attempt - 1), self.max_delay)
+            delay = min(self.delay * float(self.factor) ** (attempt - 1), self.max_delay)
         except OverflowError:
             delay = self.max_delay
         return delay * random.uniform(1 - self.jitter, 1 + self.jitter)
@@ -97,12 +112,13 @@ def _predicates(where: Any) -> tuple[Predicate, ...]:
     if where is None:
         return ()
     predicates = where if isinstance(where, tuple | list) else (where,)
-    return tuple(map(_predicate, predicates))
+    return tuple(check_predicate("where", predicate) for predicate in predicates)
 
 
-def _predicate(value: Any) -> Predicate:
-    predicate = check_callable("where", resolve(value))
-    if inspect.iscoroutinefunction(predicate):
+def check_predicate(keyword: str, value: Any) -> Predicate:
+    """Return the predicate that `value` is or names, or raise `InvalidHandler`."""
+    predicate = check_callable(keyword, resolve(value))
+    if any(map(inspect.iscoroutinefunction, (predicate, type(predicate).__call__))):
         raise InvalidHandler(f"a predicate is not waited for, so it cannot be {predicate!r}")
     return predicate
 
@@ -165,9 +181,11 @@ class Policy:
     on_failure: Callable[[Exception], object] | None = attrs.field(
         default=None, converter=_optional, validator=_check_callback
     )
-    timeout: float | None = attrs.field(default=None, validator=_positive)
+    timeout: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_positive)
+    )
     retry: Retry | None = attrs.field(default=None, validator=_check_retry)
-    concurrency: int | None = attrs.field(default=None, validator=_count)
+    concurrency: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count))
     ordered_by: Callable[..., object] | None = attrs.field(
         default=None, converter=_optional, validator=_check_callback
     )

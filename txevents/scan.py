@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from txevents.errors import InvalidHandler
 from txevents.keys import check_handler, check_keys
 
 if TYPE_CHECKING:
@@ -34,14 +35,22 @@ def subscriber(*keys: Any, name: str | None = None, **policy: Any) -> Callable[[
     """Mark a function or class for `EventLinker.scan`, which subscribes it to `keys`.
 
     Takes what `EventLinker.on` takes, and registers nothing itself: importing a module has no side
-    effects. May be used several times on one function. Raises `InvalidKey`, `InvalidTopic` or
-    `InvalidHandler` at once; what concerns the policy is raised by `scan`.
+    effects. May be used several times on one function. A method that it marks is not found: only
+    what has a name in its module is. Raises `InvalidKey`, `InvalidTopic` or `InvalidHandler` at
+    once; what concerns the policy is raised by `scan`.
     """
     mark = Mark(check_keys(keys), name, policy)
 
     def add(handler: F) -> F:
         check_handler(handler)
-        setattr(handler, _MARKS, (*vars(handler).get(_MARKS, ()), mark))
+        try:
+            # What has none, such as a partial, does not tell the module it is defined in either.
+            handler.__qualname__  # noqa: B018
+            setattr(handler, _MARKS, (*vars(handler).get(_MARKS, ()), mark))
+        except (AttributeError, TypeError):
+            raise InvalidHandler(
+                f"@subscriber marks functions and classes, not {handler!r}"
+            ) from None
         return handler
 
     return add
@@ -51,11 +60,11 @@ def scan(linker: EventLinker, package: ModuleType | str) -> list[Subscription]:
     """Do the work of `EventLinker.scan`."""
     root = import_module(package) if isinstance(package, str) else package
     made = []
+    linker.scanned = {mark: s for mark, s in linker.scanned.items() if not s.cancelled}
     for module in [root, *_modules_below(root)]:
-        for handler in dict.fromkeys(_own_members(module)):
+        for handler in list(_own_members(module)):
             for mark in reversed(vars(handler).get(_MARKS, ())):
-                earlier = linker.scanned.get(mark)
-                if earlier is None or earlier.cancelled:
+                if mark not in linker.scanned:
                     made.append(
                         linker.subscribe(handler, *mark.keys, name=mark.name, **mark.policy)
                     )

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from txevents.errors import HandlerTimeout, InvalidHandler, QueueFull
+from txevents.policy import check_count, check_positive
 
 if TYPE_CHECKING:
     from txevents.linker import EventLinker
@@ -34,6 +35,8 @@ def wait_for(
     reactor: IReactorTime | None,
 ) -> Deferred[Any]:
     """Do the work of `EventLinker.wait_for`."""
+    if timeout is not None:
+        check_positive("timeout", timeout)
 
     def arrived(*args: Any, **kwargs: Any) -> None:
         deferred.callback(event_of(args, kwargs))
@@ -86,8 +89,7 @@ class EventStream:
                 'overflow must be "drop_oldest", "drop_newest", "error" or "block", '
                 f"not {overflow!r}"
             )
-        if maxsize < 1:
-            raise InvalidHandler(f"maxsize must be a positive whole number, not {maxsize!r}")
+        check_count("maxsize", maxsize)
         self._maxsize = maxsize
         self._overflow = overflow
         self._events: deque[Any] = deque()

@@ -8,6 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
+from twisted.python.reflect import safe_str
 from zope.interface import implementer
 
 from txevents.gate import Gate
@@ -128,6 +129,11 @@ class Subscription:
             if not self._muted and self.active and self.policy.plain:
                 self.plain = self.handler
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was cancelled or is muted, so that not even a claimed event is handled."""
+        return self.cancelled or self._muted > 0
+
     def claim(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Ask whether the handler runs for this event, and use up a `once` subscription if so.
 
@@ -153,7 +159,7 @@ class Subscription:
         """Count a failure of the handler; for emitters."""
         self.failures += 1
         # As text: an exception would keep the frames of its traceback alive, and what is in them.
-        self.last_error = f"{type(exception).__name__}: {exception}"[:1000]
+        self.last_error = f"{type(exception).__name__}: {safe_str(exception)}"[:1000]
 
     def __enter__(self) -> Self:
         return self

@@ -171,7 +171,9 @@ class ReactorEmitter(EventEmitter):
                     context.run(self._dispatch, plan, event, (event,), _NO_KWARGS)
         finally:
             self._scheduled = False
-            if self._queue or length_hint(self._batch):
+            if not length_hint(batch):
+                self._batch = iter(())  # at its end, the old one may still hold the events
+            if self._queue or length_hint(batch):
                 self._schedule()
             if self._waiting:
                 self._wake_waiting()
