@@ -170,10 +170,7 @@ def test_the_factory_of_a_predicate_may_be_a_dotted_name() -> None:
 
 
 def test_the_exceptions_of_a_retry_may_be_dotted_names() -> None:
-    retry = Retry(
-        retry_on=here("Thing.Part"),  # type: ignore[arg-type]
-        give_up_on=("builtins:ValueError", OSError),  # type: ignore[arg-type]
-    )
+    retry = Retry(retry_on=here("Thing.Part"), give_up_on=("builtins:ValueError", OSError))
 
     assert retry.retry_on == (Thing.Part,)
     assert retry.give_up_on == (ValueError, OSError)
@@ -188,7 +185,7 @@ def test_what_is_waited_for_and_streamed_may_be_a_dotted_name() -> None:
         stage.emit(big)
 
         assert result_of(waiting) is big
-        assert result_of(anext(stream)) is big  # type: ignore[arg-type]
+        assert result_of(stream.__anext__()) is big
 
 
 def test_a_dotted_name_is_resolved_at_registration_and_not_again(
@@ -223,7 +220,7 @@ def test_a_module_that_fails_to_import_something_is_told_apart_from_a_missing_on
 
     with pytest.raises(
         UnknownName,
-        match="'dotted_broken:hear': cannot import dotted_broken: .*'dotted_missing_too'",
+        match=r"'dotted_broken:hear': cannot import dotted_broken: .*'dotted_missing_too'",
     ) as caught:
         EventLinker().subscribe("dotted_broken:hear", "topic")
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
@@ -276,9 +273,9 @@ def test_a_name_that_leads_to_nothing_says_how_far_it_led(name: str, message: st
     with raises():
         linker.add_predicate("named", name)
     with raises():
-        Retry(retry_on=name)  # type: ignore[arg-type]
+        Retry(retry_on=name)
     with raises():
-        Retry(give_up_on=(OSError, name))  # type: ignore[arg-type]
+        Retry(give_up_on=(OSError, name))
     with raises():
         linker.remove(name)
     assert linker.subscriptions() == []
@@ -342,5 +339,5 @@ def test_what_the_name_leads_to_is_checked_as_a_handler_and_callback(name: str) 
     with pytest.raises(InvalidHandler, match="factory must be callable, not"):
         linker.add_predicate("named", here(name))
     with pytest.raises(InvalidHandler, match="an exception class is needed, not"):
-        Retry(retry_on=here(name))  # type: ignore[arg-type]
+        Retry(retry_on=here(name))
     assert linker.subscriptions() == []

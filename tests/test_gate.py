@@ -612,5 +612,5 @@ class GateMachine(RuleBasedStateMachine):
             assert deferred.called
 
 
-GateMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+GateMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestGate = GateMachine.TestCase

@@ -216,23 +216,21 @@ def test_a_named_predicate_that_raises_fails_the_handler() -> None:
 )
 def test_a_misspelt_keyword_is_refused_with_what_was_meant(keyword: str, hint: str) -> None:
     linker = stage_with(tenant=tenant, at_least=at_least).linker
+    given: dict[str, Any] = {keyword: 3}
     message = f"^{keyword} is no keyword of the policy, nor a predicate; {hint}"
 
     with pytest.raises(UnknownPredicate, match=message):
-        linker.subscribe(print, Order, **{keyword: 3})
+        linker.subscribe(print, Order, **given)
     with pytest.raises(UnknownPredicate, match=message):
-        linker.on(Order, **{keyword: 3})
+        linker.on(Order, **given)
     with pytest.raises(TypeError, match=message):
-        linker.on(Order, once=True, tenant="a", **{keyword: None})
+        linker.on(Order, once=True, tenant="a", **given)
     assert linker.subscriptions() == []
 
 
 def test_a_keyword_like_no_other_is_refused_without_a_hint() -> None:
-    with pytest.raises(UnknownPredicate, match="^xyz is no keyword of the policy, nor a predicate"):
+    with pytest.raises(UnknownPredicate, match=r"^xyz is no keyword .* nor a predicate$"):
         EventLinker().subscribe(print, Order, xyz=1)
-    with pytest.raises(UnknownPredicate) as caught:
-        EventLinker().subscribe(print, Order, xyz=1)
-    assert "mean" not in str(caught.value)
 
 
 def test_an_unknown_predicate_is_found_before_any_factory_is_called() -> None:
@@ -241,13 +239,13 @@ def test_an_unknown_predicate_is_found_before_any_factory_is_called() -> None:
 
     linker = stage_with(broken=factory).linker
 
-    with pytest.raises(UnknownPredicate, match="^zzz is no keyword"):
+    with pytest.raises(UnknownPredicate, match=r"^zzz is no keyword"):
         linker.subscribe(print, Order, broken=1, zzz=1)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "two words", "1st", "a.b", "class", "name", "handler", "self", "where", "once", "priority"],
+    ["", "two words", "1st", "a.b", "class", "name", "handler", "self", "where", "once"],
 )
 def test_a_name_that_could_not_be_used_as_a_keyword_is_refused(name: str) -> None:
     with pytest.raises(InvalidHandler, match=f"^a predicate cannot be called {name!r}$"):
@@ -258,14 +256,14 @@ def test_a_name_is_given_once() -> None:
     linker = EventLinker()
     linker.add_predicate("tenant", tenant)
 
-    with pytest.raises(InvalidHandler, match="^there is a predicate 'tenant' already$"):
+    with pytest.raises(InvalidHandler, match=r"^there is a predicate 'tenant' already$"):
         linker.add_predicate("tenant", at_least)
 
 
 def test_a_factory_must_be_callable() -> None:
     linker = EventLinker()
 
-    with pytest.raises(InvalidHandler, match="^factory must be callable, not 7$"):
+    with pytest.raises(InvalidHandler, match=r"^factory must be callable, not 7$"):
         linker.add_predicate("tenant", 7)  # type: ignore[arg-type]
     linker.add_predicate("tenant", tenant)
 

@@ -424,7 +424,7 @@ def test_named_predicates_are_those_of_the_linker_that_scans(write: Write) -> No
         """
     )
     stage = Stage()
-    with pytest.raises(UnknownPredicate, match="^word is no keyword"):
+    with pytest.raises(UnknownPredicate, match=r"^word is no keyword"):
         stage.linker.scan("scanned")
 
     stage.linker.add_predicate("word", lambda wanted: lambda word: word == wanted)
@@ -479,5 +479,5 @@ class Service:
 def test_what_cannot_be_found_again_in_its_module_cannot_be_marked(
     handler: Callable[..., Any],
 ) -> None:
-    with pytest.raises(InvalidHandler, match="^@subscriber marks functions and classes, not "):
+    with pytest.raises(InvalidHandler, match=r"^@subscriber marks functions and classes, not "):
         subscriber("topic")(handler)

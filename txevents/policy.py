@@ -45,11 +45,11 @@ def check_count(keyword: str, value: object) -> None:
         raise InvalidHandler(f"{keyword} must be a positive whole number, not {value!r}")
 
 
-def _positive(instance: object, attribute: Any, value: object) -> None:
+def _positive(instance: object, attribute: Any, value: Any) -> None:
     check_positive(attribute.name, value)
 
 
-def _count(instance: object, attribute: Any, value: object) -> None:
+def _count(instance: object, attribute: Any, value: Any) -> None:
     check_count(attribute.name, value)
 
 

@@ -74,14 +74,10 @@ def scan(linker: EventLinker, package: ModuleType | str) -> list[Subscription]:
 
 def _modules_below(package: ModuleType) -> Iterator[ModuleType]:
     if hasattr(package, "__path__"):
-        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.", onerror=_fail):
+        # It would pass over a package that cannot be imported; we import each one before it does.
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not info.name.endswith(".__main__"):
                 yield import_module(info.name)
-
-
-def _fail(name: str) -> None:
-    """Let the exception through that importing a package has raised."""
-    raise  # noqa: PLE0704 - called while the exception is handled
 
 
 def _own_members(module: ModuleType) -> Iterator[Any]:

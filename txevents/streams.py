@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from txevents.errors import HandlerTimeout, InvalidHandler, QueueFull
 from txevents.policy import check_count, check_positive
@@ -56,10 +55,8 @@ def wait_for(
     return deferred
 
 
-def _timed_out(result: Any, timeout: float) -> Any:
-    if isinstance(result, Failure) and result.check(CancelledError):
-        raise HandlerTimeout(f"nothing came for {timeout} s")
-    return result
+def _timed_out(cancelled: object, timeout: float) -> NoReturn:
+    raise HandlerTimeout(f"nothing came for {timeout} s")
 
 
 class EventStream:
@@ -141,8 +138,7 @@ class EventStream:
         return taken
 
     def _stop_taking(self, taken: Deferred[Any]) -> None:
-        if taken in self._takers:
-            self._takers.remove(taken)
+        self._takers.remove(taken)
 
     def close(self) -> None:
         """Stop listening; who waits for an event hears that there will be none."""
