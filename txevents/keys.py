@@ -28,7 +28,10 @@ def resolve(value: Any) -> Any:
     try:
         found = import_module(module_name)
     except ImportError as exc:
-        raise UnknownName(f"{value!r}: cannot import {module_name}: {exc}") from exc
+        raise UnknownName(
+            f"{value!r}: cannot import {module_name}: {exc} "
+            "(what looks like module:name is a dotted name, not a topic)"
+        ) from exc
     reached = module_name
     for name in path.split("."):
         try:

@@ -67,10 +67,10 @@ class EventLinker:
         on_failure: Callable[[Exception], object] | None = None,
         max_subscriptions: int | None = None,
     ) -> None:
-        self.bases = tuple(bases)
+        self._bases = tuple(bases)
         # The bases' bases, the bases, and this linker: whom an event reaches, in order.
         self.lineage: list[EventLinker] = []
-        for base in (*self.bases, self):
+        for base in (*self._bases, self):
             family = [self] if base is self else base.lineage
             self.lineage += [linker for linker in family if linker not in self.lineage]
         self._default_policy = Policy(on_success=on_success, on_failure=on_failure)
@@ -82,8 +82,13 @@ class EventLinker:
         self._order = count()
         self.scanned: dict[Mark, Subscription] = {}
         self.plans = PlanCache()
-        for base in self.bases:
+        for base in self._bases:
             base.plans.dependents.add(self.plans)
+
+    @property
+    def bases(self) -> tuple[EventLinker, ...]:
+        """The linkers that this one inherits from."""
+        return self._bases
 
     # Of an interface, a handler may well take just one implementation: it is not checked.
     @overload
