@@ -176,7 +176,12 @@ def read_structured(text: bytes, what: str = "the body") -> Envelope:
     except json.MALFORMED as exc:
         raise json.malformed(exc, what) from None
     data = bytes(event.data)
-    extensions = NO_EXTENSIONS if _is_complete(event, text, data) else _extensions(text, what)
+    # What `event` is encoded to is the shortest text with these members: if the sender's is as
+    # long, it has nothing else. That takes 0.15 us, counting 0.9, and to look at each member 10.
+    if len(_encode_event(event)) == len(text) or _is_complete(event, text, data):
+        extensions = NO_EXTENSIONS
+    else:
+        extensions = _extensions(text, what)
     if event.data_base64 is None:
         return _envelope(event, extensions, None, data or None)
     if data:
@@ -187,13 +192,9 @@ def read_structured(text: bytes, what: str = "the body") -> Envelope:
 def _is_complete(event: _Event, text: bytes, data: bytes) -> bool:
     """Tell whether the object `text` has the members of `event`, each once, and no others.
 
-    What `event` is encoded to is the shortest text with these members: if the sender's is as long,
-    it has nothing else. Or else, a colon that stands neither in `data` nor in an attribute's value
-    separates a name from a value; escapes make that uncertain. This takes 0.15 and 0.9 us, where a
-    look at each member would take 10.
+    A colon that stands neither in `data` nor in an attribute's value separates a name from a value.
+    Escapes make that uncertain.
     """
-    if len(_encode_event(event)) == len(text):
-        return True
     if b"\\" in text and text.count(b"\\") != data.count(b"\\"):
         return False
     attributes = (
@@ -317,7 +318,10 @@ def _envelope(
     if content is not None and json_data:
         raw = content
     if raw is not None:
-        data = json.read(raw, "data")
+        try:
+            data = json.decode(raw)
+        except json.MALFORMED as exc:
+            raise json.malformed(exc, "data") from None
     return Envelope(
         id=id,
         source=source,

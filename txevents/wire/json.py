@@ -10,7 +10,7 @@ import msgspec
 
 from txevents.wire.problems import Refusal, quote
 
-_decode = msgspec.json.Decoder().decode
+decode = msgspec.json.Decoder().decode
 
 # What msgspec raises for a text that is no JSON, or none that it can take.
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -19,7 +19,7 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def read(text: bytes, what: str) -> Any:
     """Return the value of a JSON text; a `Refusal` (400) names `what` when it is malformed."""
     try:
-        return _decode(text)
+        return decode(text)
     except MALFORMED as exc:
         raise malformed(exc, what) from None
 
