@@ -132,7 +132,21 @@ def test_handlers_may_use_asyncio_on_the_asyncio_reactor() -> None:
 
         @linker.on("topic")
         async def awaits_a_future():
+            await asyncio.sleep(0.01)
             return await defer.Deferred.fromFuture(returns_a_task()) + " awaited"
+
+        @linker.on("topic")
+        async def awaits_a_task():
+            return await returns_a_task() + " itself"
+
+        @linker.on("topic")
+        async def fails():
+            async def fail():
+                raise KeyError("in a task")
+            try:
+                await asyncio.ensure_future(fail())
+            except KeyError as exc:
+                return exc.args[0]
 
         async def main(reactor):
             outcome = await ReactorEmitter(linker).emit("topic")
@@ -144,4 +158,7 @@ def test_handlers_may_use_asyncio_on_the_asyncio_reactor() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False
     )
-    assert (ran.stdout, ran.stderr) == ("['task', 'task awaited']\n", "")
+    assert (ran.stdout, ran.stderr) == (
+        "['task', 'task awaited', 'task itself', 'in a task']\n",
+        "",
+    )

@@ -21,7 +21,7 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from tests.inbound.support import Client, fired, get, request, structured
-from txevents import EventLinker, ReactorEmitter
+from txevents import EventLinker, ReactorEmitter, config
 from txevents.config import ConfigError, Settings
 from txevents.inbound.http import HTTPSource
 from txevents.inbound.intake import Intake
@@ -344,3 +344,13 @@ async def test_a_real_port_in_use_is_told(tmp_path: Path) -> None:
         service.startService()
 
     await taken.stopListening()
+
+
+def test_a_service_whose_events_nobody_hears_says_so(
+    monkeypatch: pytest.MonkeyPatch, logged: list[LogEvent]
+) -> None:
+    monkeypatch.setattr(config, "default_linker", EventLinker())
+    make_service(Settings(http=("tcp:0",)), MemoryReactorClock())
+
+    [event] = [event for event in logged if event["log_level"] is LogLevel.warn]
+    assert event["log_format"].startswith("no handler is registered")

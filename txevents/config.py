@@ -15,6 +15,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from txevents.errors import TxEventsError
 from txevents.linker import EventLinker, default_linker
 
+_PACKAGE = os.path.dirname(__file__)
+
 
 class ConfigError(TxEventsError, ValueError):
     """A setting is wrong; the message is one line that names the option and the reason."""
@@ -93,6 +95,6 @@ def _where(exc: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(exc.__traceback__)
-        if frame.filename != __file__ and "importlib" not in frame.filename
+        if not frame.filename.startswith(_PACKAGE) and "importlib" not in frame.filename
     ]
     return f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""

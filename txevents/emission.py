@@ -271,7 +271,7 @@ def _timed_out(result: Any, timeout: float) -> Any:
     return result
 
 
-def _awaitable(returned: Awaitable[Any]) -> Awaitable[Any]:
+def _awaitable(returned: Any) -> Any:
     """Return what Deferred's coroutines can wait for: a Deferred in place of an asyncio future."""
     return Deferred.fromFuture(returned) if isfuture(returned) else returned
 
@@ -283,7 +283,7 @@ def _continued(
     """Go on with a coroutine whose first step, taken in `context`, has yielded `pending`."""
     while True:
         try:
-            received = yield pending
+            received = yield _awaitable(pending)
         except GeneratorExit:
             stepped.close()  # which may have been collected, and so closed, before
             raise

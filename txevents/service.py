@@ -22,6 +22,8 @@ from txevents.inbound.tcp import TCPSource
 
 DRAIN_TIMEOUT = 10
 
+_log = Logger()
+
 
 @attrs.define
 class Source:
@@ -123,6 +125,11 @@ def make_service(settings: Settings, reactor: Any) -> EventsService:
     """Put the service of `settings` together. Raises `ConfigError`; nothing listens yet."""
     settings.check()
     linkers = load_linkers(settings.handlers)
+    if not any(linker.subscriptions() for linker in linkers):
+        _log.warn(
+            "no handler is registered, so events will be accepted and dropped; a linker of your "
+            "own is given as --handlers MODULE:LINKER"
+        )
     intake = Intake([ReactorEmitter(linker, reactor) for linker in linkers])
     kinds: list[tuple[str, tuple[str, ...], Callable[[], SourceFactory]]] = [
         ("--http", settings.http, lambda: HTTPSource(intake, reactor)),
